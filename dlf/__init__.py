@@ -1,0 +1,1 @@
+"""DLF, the Disentangled-Language-Focused model: data, model, losses, metrics and training."""

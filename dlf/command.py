@@ -1,0 +1,65 @@
+"""What all our command lines share: one sentence for bad input, and the exit codes."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+class BadInputError(Exception):
+    """The user gave something we cannot work with; the message is one sentence saying what to do."""
+
+
+class WorkFailedError(Exception):
+    """The input was right and the work still failed; the message is one sentence saying how."""
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argument parser that answers a bad flag with one sentence instead of a page of usage."""
+
+    def __init__(self, *, description: str, prog: str | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `BadInputError` with argparse's own words and the way to the list of flags."""
+        raise BadInputError(f"{message} ({self.prog} --help lists what there is)")
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number of at least 1, for argparse's `type`."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def natural_int(text: str) -> int:
+    """Parse a whole number of at least 0, for argparse's `type`."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def run_command(main: Callable[[], int]) -> NoReturn:
+    """Run a command line's `main` and leave with the exit code that its ending deserves."""
+    try:
+        code = main()
+    except BadInputError as error:
+        print(error, file=sys.stderr)
+        code = EXIT_BAD_INPUT
+    except WorkFailedError as error:
+        print(error, file=sys.stderr)
+        code = EXIT_FAILED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    sys.exit(code)

@@ -1,0 +1,28 @@
+"""Datasets: imported once from the field's feature files, then opened as memory maps."""
+
+from dlf.data.location import DATASETS, prepare_dataset
+from dlf.data.manifest import Manifest, read_manifest
+from dlf.data.split import SPLITS, Sequences, Split, TokenIds
+from dlf.data.store import (
+    TestSplitSealedError,
+    open_split,
+    open_test_split,
+    seal_test_split,
+)
+from dlf.modalities import MODALITIES
+
+__all__ = [
+    "DATASETS",
+    "MODALITIES",
+    "SPLITS",
+    "Manifest",
+    "Sequences",
+    "Split",
+    "TestSplitSealedError",
+    "TokenIds",
+    "open_split",
+    "open_test_split",
+    "prepare_dataset",
+    "read_manifest",
+    "seal_test_split",
+]

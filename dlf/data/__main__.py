@@ -1,0 +1,70 @@
+"""Import a feature file, generate the synthetic dataset, or show what is stored.
+
+python -m dlf.data import --dataset mosi --source aligned_50.pkl --data-dir data
+python -m dlf.data synthesize --data-dir data --seed 0
+python -m dlf.data info --dataset mosi --data-dir data
+"""
+
+from pathlib import Path
+
+from dlf.command import EXIT_DONE, CommandParser, natural_int, run_command
+from dlf.data.information import describe
+from dlf.data.location import DATASETS, IMPORTABLE, import_file, synthesize
+from dlf.data.manifest import Manifest, dataset_folder
+
+
+def main() -> int:
+    """Run the command that the command line asks for; raise `BadInputError` on bad input."""
+    arguments = _parser().parse_args()
+    if arguments.command == "import":
+        manifest = import_file(arguments.dataset, arguments.source, arguments.data_dir)
+        _report(manifest, arguments.data_dir)
+    elif arguments.command == "synthesize":
+        _report(synthesize(arguments.data_dir, arguments.seed), arguments.data_dir)
+    else:
+        print(describe(arguments.dataset, arguments.data_dir))
+    return EXIT_DONE
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="python -m dlf.data", description="Datasets for DLF.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    importing = commands.add_parser(
+        "import",
+        help="store a feature file in the MMSA layout",
+        description="Store a feature file, a pickle in the MMSA layout, as a dataset.",
+    )
+    importing.add_argument(
+        "--dataset", choices=IMPORTABLE, required=True, help="what to store the file as"
+    )
+    importing.add_argument(
+        "--source", type=Path, required=True, metavar="FILE", help="such as aligned_50.pkl"
+    )
+    generating = commands.add_parser(
+        "synthesize",
+        help="store the generated dataset",
+        description="Generate the synthetic dataset and store it.",
+    )
+    generating.add_argument("--seed", type=natural_int, default=0, help="one seed, one dataset")
+    showing = commands.add_parser(
+        "info",
+        help="show what is stored",
+        description="Show what is stored; of the test split no more than its number of clips.",
+    )
+    showing.add_argument("--dataset", choices=DATASETS, required=True, help="which dataset")
+    for command in (importing, generating, showing):
+        command.add_argument(
+            "--data-dir", type=Path, default=Path("data"), metavar="DIR", help="the data folder"
+        )
+    return parser
+
+
+def _report(manifest: Manifest, data_dir: Path) -> None:
+    clips, nonfinite = manifest.clips, manifest.nonfinite
+    print(f"{manifest.dataset}: train {clips.train}, valid {clips.valid}, test {clips.test} clips")
+    print(f"non-finite values replaced by zero: audio {nonfinite.audio}, vision {nonfinite.vision}")
+    print(f"written to {dataset_folder(manifest.dataset, data_dir)}, digest {manifest.digest}")
+
+
+if __name__ == "__main__":
+    run_command(main)

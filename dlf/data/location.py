@@ -1,0 +1,73 @@
+"""Getting a dataset to where it is opened from: imported, found and imported, or generated."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+from dlf.command import BadInputError
+from dlf.data import mmsa, synthetic
+from dlf.data.manifest import Manifest, is_stored, read_manifest, store_command
+from dlf.data.store import write_dataset
+from dlf.data.unpickler import load_pickle
+
+# Where each dataset's feature file lies in the field's own folder tree, below the data folder.
+FIELD_PLACES = {
+    "mosi": ("MOSI/Processed/aligned_50.pkl", "MOSI/aligned_50.pkl"),
+    "mosei": ("MOSEI/Processed/aligned_50.pkl", "MOSEI/aligned_50.pkl"),
+}
+IMPORTABLE = tuple(FIELD_PLACES)
+DATASETS = (*IMPORTABLE, "synthetic")
+
+
+def prepare_dataset(dataset: str, data_dir: Path | str) -> Manifest:
+    """Return the manifest of a dataset, storing it first if its source is at hand.
+
+    A dataset already stored is taken as it is. Otherwise a feature file at the field's own place
+    under `data_dir` is imported, or the synthetic dataset generated with seed 0, and one line on
+    standard error says so. Raises `BadInputError` if there is nothing to import.
+    """
+    if dataset not in DATASETS:
+        raise BadInputError(f"{dataset} is no dataset; there are: {', '.join(DATASETS)}")
+    if is_stored(dataset, data_dir):
+        return read_manifest(dataset, data_dir)
+    if dataset == "synthetic":
+        print(f"generating the synthetic dataset into {data_dir}, once", file=sys.stderr)
+        return synthesize(data_dir, seed=0)
+    places = [Path(data_dir) / place for place in FIELD_PLACES[dataset]]
+    for place in places:
+        if place.is_file():
+            print(f"importing {place} into {data_dir}, once", file=sys.stderr)
+            return import_file(dataset, place, data_dir)
+    raise BadInputError(
+        f"{dataset} is not stored in {data_dir} and {places[0]} is not there: get the feature file "
+        "aligned_50.pkl of the project github.com/thuiar/MMSA, whose README links the downloads, "
+        f"and run: {store_command(dataset, data_dir)} (or try without, with --dataset synthetic)"
+    )
+
+
+def import_file(dataset: str, source: Path, data_dir: Path | str) -> Manifest:
+    """Store the feature file `source`, a pickle in the MMSA layout, as `dataset`.
+
+    Raises `BadInputError` if the file cannot be read, is refused, or does not fit the layout.
+    """
+    content = load_pickle(source)
+    try:
+        clean = mmsa.clean(content)
+    except BadInputError as error:
+        raise BadInputError(f"{source.name} cannot be used: {error}") from error
+    with source.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return write_dataset(
+        clean, dataset=dataset, data_dir=data_dir, source=source.name, source_sha256=sha256
+    )
+
+
+def synthesize(data_dir: Path | str, seed: int) -> Manifest:
+    """Generate the synthetic dataset with `seed` and store it."""
+    return write_dataset(
+        mmsa.clean(synthetic.generate(seed)),
+        dataset="synthetic",
+        data_dir=data_dir,
+        source=f"synthesized, seed {seed}",
+        source_sha256=None,
+    )

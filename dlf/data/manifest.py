@@ -1,0 +1,102 @@
+"""The record that lies beside a dataset's Arrow files: what they hold and where it came from."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dlf.command import BadInputError
+from dlf.modalities import InputSizes, PerModality
+
+FORMAT = 1
+FILE_NAME = "manifest.json"
+
+
+class Record(BaseModel):
+    """A frozen record that refuses names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PerSplit(Record):
+    """The number of clips in each split."""
+
+    train: int
+    valid: int
+    test: int
+
+
+class Nonfinite(Record):
+    """How many NaN and infinite values were replaced by zero, over all splits."""
+
+    audio: int
+    vision: int
+
+
+class Manifest(Record):
+    """What a stored dataset is.
+
+    `source` is a file name, or says how the data was made; `source_sha256` is that file's hash.
+    `digest` is the sha256 of train.arrow, valid.arrow and test.arrow, read one after the other: it
+    names the data in a study. `widths` are feature widths, `time_steps` the padded lengths in the
+    source. `text_kind` says whether a step of text is a token or a word.
+    """
+
+    format: int
+    dataset: str
+    source: str
+    source_sha256: str | None
+    digest: str
+    widths: PerModality
+    time_steps: PerModality
+    clips: PerSplit
+    nonfinite: Nonfinite
+    text_kind: Literal["tokens", "words"]
+
+    @property
+    def sizes(self) -> InputSizes:
+        """What a model must know of the dataset."""
+        return InputSizes(widths=self.widths, time_steps=self.time_steps)
+
+
+def dataset_folder(dataset: str, data_dir: Path | str) -> Path:
+    """Return the folder that holds a dataset's Arrow files and manifest."""
+    return Path(data_dir) / dataset
+
+
+def is_stored(dataset: str, data_dir: Path | str) -> bool:
+    """Tell whether the dataset was imported or synthesized; a half-written one was not."""
+    return (dataset_folder(dataset, data_dir) / FILE_NAME).is_file()
+
+
+def store_command(dataset: str, data_dir: Path | str) -> str:
+    """Return the command line that stores the dataset (again)."""
+    if dataset == "synthetic":
+        return f"python -m dlf.data synthesize --data-dir {data_dir}"
+    return f"python -m dlf.data import --dataset {dataset} --source FILE --data-dir {data_dir}"
+
+
+def read_manifest(dataset: str, data_dir: Path | str) -> Manifest:
+    """Read a stored dataset's manifest; raise `BadInputError` if there is none we can trust."""
+    path = dataset_folder(dataset, data_dir) / FILE_NAME
+    again = f"store the dataset again with: {store_command(dataset, data_dir)}"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        command = store_command(dataset, data_dir)
+        raise BadInputError(
+            f"{dataset} is not stored in {data_dir}; store it with: {command}"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path} cannot be read; {again}") from error
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise BadInputError(f"{path} is damaged or of another version; {again}") from error
+    if manifest.format != FORMAT:
+        raise BadInputError(
+            f"{path} has format {manifest.format} where {FORMAT} is expected; {again}"
+        )
+    if manifest.dataset != dataset:
+        raise BadInputError(f"{path} describes {manifest.dataset}, not {dataset}; {again}")
+    return manifest

@@ -1,0 +1,259 @@
+"""From an unpickled feature file of the field (the "MMSA layout") to clean splits without padding.
+
+Whatever does not fit the layout is refused in one sentence that names the split, the key and the
+two figures that disagree. Sizes are read from the data, never assumed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlf.command import BadInputError
+from dlf.data.manifest import Nonfinite
+from dlf.data.padding import (
+    StepRange,
+    covers,
+    marked_range,
+    nonzero_range,
+    range_of_length,
+    take_steps,
+)
+from dlf.data.split import SPLITS, Sequences, Split, TokenIds
+from dlf.modalities import MODALITIES, Modality, PerModality
+
+KEYS = ("raw_text", "id", "text", "text_bert", "audio", "vision", "regression_labels")
+
+HEARD_AND_SEEN: tuple[Modality, ...] = ("audio", "vision")
+
+TextKind = Literal["tokens", "words"]
+
+
+@dataclass(frozen=True)
+class CleanDataset:
+    """Three clean splits, and what was learnt of the source on the way."""
+
+    splits: dict[str, Split]
+    widths: PerModality
+    time_steps: PerModality
+    nonfinite: Nonfinite
+    text_kind: TextKind
+
+
+@dataclass(frozen=True)
+class _Padded:
+    """One split as it stands in the source, checked, with its features in float32.
+
+    `features` are [clips, T, width] per modality; `tokens` is [clips, 3, T]: ids, mask, types.
+    """
+
+    name: str
+    ids: list[str]
+    raw_text: list[str]
+    labels: NDArray[np.float32]
+    features: dict[Modality, NDArray[np.float32]]
+    tokens: NDArray[np.float32]
+    lengths: dict[Modality, NDArray[np.int64]]
+    nonfinite: dict[Modality, int]
+
+
+def clean(content: object) -> CleanDataset:
+    """Check a feature file's content and cut its padding away; raise `BadInputError` on misfits.
+
+    A step is padding of audio or vision when it lies before the first or after the last non-zero
+    row, or beyond the length the file gives. Text that is there at every position the attention
+    mask marks, in all clips of train, is token features and the mask gives its steps; other text
+    is word features and its non-zero rows do. A modality absent from a clip keeps one zero step.
+    """
+    if not isinstance(content, Mapping):
+        raise BadInputError(f"the file holds a {type(content).__name__}, not a dict of splits")
+    padded = {name: _read_split(name, content) for name in SPLITS}
+    train = padded["train"]
+    for name in SPLITS[1:]:
+        for modality in MODALITIES:
+            width, expected = (s.features[modality].shape[2] for s in (padded[name], train))
+            if width != expected:
+                raise BadInputError(
+                    f"{name}/{modality} has width {width} where train/{modality} has {expected}"
+                )
+    text_kind = _text_kind(train)
+    return CleanDataset(
+        splits={name: _cut_padding(split, text_kind) for name, split in padded.items()},
+        widths=PerModality(**{m: train.features[m].shape[2] for m in MODALITIES}),
+        time_steps=PerModality(
+            **{m: max(s.features[m].shape[1] for s in padded.values()) for m in MODALITIES}
+        ),
+        nonfinite=Nonfinite(
+            **{m: sum(s.nonfinite[m] for s in padded.values()) for m in HEARD_AND_SEEN}
+        ),
+        text_kind=text_kind,
+    )
+
+
+def _read_split(name: str, content: Mapping[Any, Any]) -> _Padded:
+    if name not in content:
+        raise BadInputError(f"the split {name} is missing; there are: {_listing(content)}")
+    fields = content[name]
+    if not isinstance(fields, Mapping):
+        raise BadInputError(f"{name} is a {type(fields).__name__}, not a dict of features")
+    for key in KEYS:
+        if key not in fields:
+            raise BadInputError(f"{name}/{key} is missing; there are: {_listing(fields)}")
+
+    ids = _strings(f"{name}/id", fields["id"])
+    if not ids:
+        raise BadInputError(f"{name} has no clips")
+    raw_text = _strings(f"{name}/raw_text", fields["raw_text"])
+    labels = _numbers(f"{name}/regression_labels", fields["regression_labels"], 1)
+    features = {m: _numbers(f"{name}/{m}", fields[m], 3) for m in MODALITIES}
+    tokens = _numbers(f"{name}/text_bert", fields["text_bert"], 3)
+    rows = {"raw_text": len(raw_text), "regression_labels": len(labels), "text_bert": len(tokens)}
+    for key, count in (rows | {m: len(features[m]) for m in MODALITIES}).items():
+        if count != len(ids):
+            raise BadInputError(f"{name}/{key} has {count} rows where {name}/id has {len(ids)}")
+    if tokens.shape[1] != 3:
+        raise BadInputError(
+            f"{name}/text_bert has shape {tokens.shape} where its middle axis must be 3"
+        )
+    for key, array in (
+        ("regression_labels", labels),
+        ("text", features["text"]),
+        ("text_bert", tokens),
+    ):
+        bad = array.size - int(np.count_nonzero(np.isfinite(array)))
+        if bad:
+            raise BadInputError(
+                f"{name}/{key} has {bad} of {array.size} values that are not finite"
+            )
+    nonfinite: dict[Modality, int] = {}
+    for modality in HEARD_AND_SEEN:
+        features[modality], nonfinite[modality] = _zero_nonfinite(features[modality])
+    return _Padded(
+        name, ids, raw_text, labels, features, tokens, _lengths(name, fields, features), nonfinite
+    )
+
+
+def _lengths(
+    name: str, fields: Mapping[Any, Any], features: dict[Modality, NDArray[np.float32]]
+) -> dict[Modality, NDArray[np.int64]]:
+    lengths: dict[Modality, NDArray[np.int64]] = {}
+    for modality in HEARD_AND_SEEN:
+        key = f"{modality}_lengths"
+        if key not in fields:
+            continue
+        values = _numbers(f"{name}/{key}", fields[key], 1)
+        clips, steps = features[modality].shape[:2]
+        if len(values) != clips:
+            raise BadInputError(f"{name}/{key} has {len(values)} rows where {name}/id has {clips}")
+        wrong = np.flatnonzero(~((values >= 0) & (values <= steps)))
+        if wrong.size:
+            row = int(wrong[0])
+            raise BadInputError(
+                f"{name}/{key} says {values[row]:g} in row {row} "
+                f"where {name}/{modality} has {steps} steps"
+            )
+        lengths[modality] = values.astype(np.int64)
+    return lengths
+
+
+def _text_kind(train: _Padded) -> TextKind:
+    text, tokens = train.features["text"], train.tokens
+    if text.shape[1] != tokens.shape[2]:
+        return "words"
+    mask = marked_range(tokens[:, 1] != 0)
+    return "tokens" if bool(covers(nonzero_range(text), mask).all()) else "words"
+
+
+def _cut_padding(split: _Padded, text_kind: TextKind) -> Split:
+    marked = split.tokens[:, 1] != 0
+    text = split.features["text"]
+    if text_kind == "words":
+        text_range = nonzero_range(text)
+    elif text.shape[1] == marked.shape[1]:
+        text_range = marked_range(marked)
+    else:
+        raise BadInputError(
+            f"{split.name}/text has {text.shape[1]} steps "
+            f"where {split.name}/text_bert has {marked.shape[1]}"
+        )
+    token_counts = marked.sum(axis=1, dtype=np.int64)
+    return Split(
+        name=split.name,
+        ids=split.ids,
+        raw_text=split.raw_text,
+        labels=split.labels,
+        text=_sequences(text, text_range),
+        audio=_sequences(split.features["audio"], _feature_range(split, "audio")),
+        vision=_sequences(split.features["vision"], _feature_range(split, "vision")),
+        token_ids=TokenIds(
+            split.tokens[:, 0][marked].astype(np.int32),
+            np.cumsum(token_counts) - token_counts,
+            token_counts,
+        ),
+    )
+
+
+def _feature_range(split: _Padded, modality: Modality) -> StepRange:
+    features = split.features[modality]
+    filled = nonzero_range(features)
+    if modality not in split.lengths:
+        return filled
+    lengths = split.lengths[modality]
+    steps, fits = range_of_length(filled, lengths, features.shape[1])
+    if not fits.all():
+        row = int(np.flatnonzero(~fits)[0])
+        raise BadInputError(
+            f"{split.name}/{modality} has non-zero rows over {filled.lengths[row]} steps in row "
+            f"{row}, from step {filled.starts[row]} on, where {split.name}/{modality}_lengths "
+            f"says {lengths[row]}"
+        )
+    return steps
+
+
+def _sequences(features: NDArray[np.float32], steps: StepRange) -> Sequences:
+    values, lengths = take_steps(features, steps)
+    return Sequences(values, np.cumsum(lengths) - lengths, lengths)
+
+
+def _zero_nonfinite(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+    finite = np.isfinite(values)
+    bad = values.size - int(np.count_nonzero(finite))
+    return (np.where(finite, values, np.float32(0)), bad) if bad else (values, 0)
+
+
+def _numbers(where: str, value: object, dimensions: int) -> NDArray[np.float32]:
+    try:
+        array = np.asarray(value)
+        if array.dtype == object:
+            array = np.asarray(array.tolist())
+    except ValueError as error:
+        raise BadInputError(f"{where} has rows of different shapes") from error
+    if array.dtype.kind not in "fiub":
+        raise BadInputError(f"{where} holds values of type {array.dtype}, not numbers")
+    if array.ndim != dimensions:
+        raise BadInputError(
+            f"{where} has shape {array.shape} where {dimensions} dimensions are expected"
+        )
+    if array.size == 0 and len(array):
+        raise BadInputError(f"{where} has shape {array.shape} and holds no values")
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
+
+
+def _strings(where: str, value: object) -> list[str]:
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        raise BadInputError(f"{where} is not a list of strings")
+    return [_string(item) for item in value]
+
+
+def _string(item: object) -> str:
+    text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _listing(fields: Mapping[Any, Any]) -> str:
+    return ", ".join(sorted(map(_string, fields))) or "none"

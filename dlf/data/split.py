@@ -1,0 +1,61 @@
+"""One split of a dataset in memory: per modality one flat array of steps, and each clip's place.
+
+Padding is no part of it: a clip of a modality is as long as its valid steps.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlf.modalities import Modality
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """One modality of one split.
+
+    `values` is float32 of shape [total steps, width], a read-only view when it was opened from
+    disk; `starts` and `lengths` are int64 of shape [clips]. Clip i is
+    `values[starts[i] : starts[i] + lengths[i]]`, and every length is at least 1.
+    """
+
+    values: NDArray[np.float32]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """The token ids of one split, special tokens included.
+
+    `values` is int32 of shape [total tokens]; `starts` and `lengths` are int64 of shape [clips].
+    A clip may have no tokens.
+    """
+
+    values: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The clips of one split, in the order of the source; `labels` is float32 of shape [clips]."""
+
+    name: str
+    ids: list[str]
+    raw_text: list[str]
+    labels: NDArray[np.float32]
+    text: Sequences
+    audio: Sequences
+    vision: Sequences
+    token_ids: TokenIds
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, modality: Modality) -> Sequences:
+        """Return the sequences of one modality."""
+        return {"text": self.text, "audio": self.audio, "vision": self.vision}[modality]

@@ -1,0 +1,217 @@
+"""Training of one configuration: an epoch at a time, each giving one record.
+
+Whoever drives it (a Tune trainable, the final training, a notebook) decides when to stop, what to
+log and when to keep a checkpoint. An epoch depends only on the state before it, the seed and its
+own number, so a training that was saved and restored goes on as if nothing had happened.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from dlf.batching import Clips
+from dlf.config import Config
+from dlf.losses import LossTerms, LossWeights, loss_terms
+from dlf.metrics import Metrics, compute_metrics
+from dlf.modalities import InputSizes
+from dlf.model import DLF
+
+if TYPE_CHECKING:
+    from dlf.data import Split
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or a prediction is no longer a number; the message says which, and when."""
+
+
+class EpochLosses(BaseModel):
+    """The mean of every loss over the batches of an epoch, before its lambda."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    total: float
+    task: float
+    reconstruction: float
+    specific: float
+    margin: float
+    orthogonality: float
+
+
+class EpochRecord(BaseModel):
+    """What one epoch of training came to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epoch: int
+    """counted from 1"""
+    loss: EpochLosses
+    train: Metrics
+    """of the predictions made while training, dropout included"""
+    valid: Metrics
+    best_mae: float
+    """the lowest validation MAE up to here"""
+    best_epoch: int
+    learning_rate: float
+    """with which the epoch was trained"""
+    seconds: float
+    finished: bool
+    """whether this was the last epoch, by patience or by number"""
+
+    def named(self) -> dict[str, float]:
+        """Return everything measured under its recorded name, such as `valid/mae`."""
+        losses = {f"loss/{name}": value for name, value in self.loss}
+        best = {"valid/best_mae": self.best_mae}
+        return losses | self.train.named("train") | self.valid.named("valid") | best
+
+
+class Training:
+    """A model, its optimiser and its data, between two epochs."""
+
+    def __init__(
+        self,
+        config: Config,
+        sizes: InputSizes,
+        train: "Split",
+        valid: "Split",
+        *,
+        seed: int,
+        max_epochs: int,
+        device: str = "cpu",
+    ) -> None:
+        self.config = config
+        self.seed = seed
+        self.max_epochs = max_epochs
+        self.history: list[EpochRecord] = []
+        torch.manual_seed(seed)
+        self.model = DLF(config.model, sizes).to(device)
+        self.best_weights = _copy_of(self.model)
+        self._train = Clips(train, sizes, config, device)
+        self._valid = Clips(valid, sizes, config, device)
+        self._weights = LossWeights.of(config.loss, torch.device(device))
+        self._optimizer = torch.optim.Adam(self.model.parameters(), config.training.learning_rate)
+        self._schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self._optimizer,
+            factor=config.training.plateau_factor,
+            patience=config.training.plateau_patience,
+        )
+
+    def epochs(self) -> Iterator[EpochRecord]:
+        """Train to the end, one record an epoch."""
+        while not self.finished:
+            yield self.train_epoch()
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is no further epoch, by patience or by number."""
+        return bool(self.history) and self.history[-1].finished
+
+    def train_epoch(self) -> EpochRecord:
+        """Train one epoch and validate.
+
+        Raises:
+            NonFiniteError: when a loss or a prediction is not a number any more.
+        """
+        started = time.perf_counter()
+        epoch = len(self.history) + 1
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0]))
+        learning_rate = float(self._optimizer.param_groups[0]["lr"])
+        loss, train = self._optimise(epoch)
+        valid = compute_metrics(predict(self.model, self._valid), _labels(self._valid))
+        if not math.isfinite(valid.mae):
+            raise NonFiniteError(f"a validation prediction is not finite after epoch {epoch}")
+        self._schedule.step(valid.mae)
+        best_mae, best_epoch = valid.mae, epoch
+        if self.history and self.history[-1].best_mae <= valid.mae:
+            best_mae, best_epoch = self.history[-1].best_mae, self.history[-1].best_epoch
+        else:
+            self.best_weights = _copy_of(self.model)
+        record = EpochRecord(
+            epoch=epoch,
+            loss=loss,
+            train=train,
+            valid=valid,
+            best_mae=best_mae,
+            best_epoch=best_epoch,
+            learning_rate=learning_rate,
+            seconds=time.perf_counter() - started,
+            finished=epoch >= self.max_epochs
+            or epoch - best_epoch >= self.config.training.patience,
+        )
+        self.history.append(record)
+        return record
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `restore` needs, as tensors and plain values."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "best_weights": self.best_weights,
+            "history": [record.model_dump() for record in self.history],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state that a training of the same configuration and seed returned."""
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self.best_weights = state["best_weights"]
+        self.history = [EpochRecord.model_validate(record) for record in state["history"]]
+
+    def _optimise(self, epoch: int) -> tuple[EpochLosses, Metrics]:
+        """Take the optimiser's steps of one epoch.
+
+        The gradients of `accumulation` batches are summed, and the sum is clipped after every
+        batch; batches left over at the end of the epoch make no step, as in the released code. An
+        epoch with fewer batches than that makes one step of them all.
+        """
+        batches = self._train.shuffled(self.seed, epoch)
+        accumulation = min(self.config.training.accumulation, len(batches))
+        self.model.train()
+        self._optimizer.zero_grad()
+        losses, predictions = [], []
+        for count, rows in enumerate(batches, start=1):
+            batch = self._train.batch(rows)
+            outputs = self.model(batch.inputs)
+            terms = loss_terms(
+                outputs, batch.labels, self._weights, self.config.loss.orthogonality_width
+            )
+            terms.total.backward()
+            nn.utils.clip_grad_value_(self.model.parameters(), self.config.training.clip_value)
+            if count % accumulation == 0:
+                self._optimizer.step()
+                self._optimizer.zero_grad()
+            losses.append(torch.stack(terms).detach())
+            predictions.append(outputs.prediction.detach())
+        means = LossTerms(*torch.stack(losses).mean(dim=0).tolist())
+        for name, value in means._asdict().items():
+            if not math.isfinite(value):
+                raise NonFiniteError(f"loss/{name} is {value} in epoch {epoch}")
+        rows = np.concatenate(batches)
+        metrics = compute_metrics(torch.cat(predictions).cpu().numpy(), _labels(self._train)[rows])
+        return EpochLosses(**means._asdict()), metrics
+
+
+@torch.inference_mode()
+def predict(model: DLF, clips: Clips) -> NDArray[np.float32]:
+    """Return the predicted sentiment [N] of every clip, in the order of the split."""
+    model.eval()
+    predictions = torch.empty(len(clips))
+    for rows in clips.in_order_of_length():
+        predictions[rows] = model(clips.batch(rows).inputs).prediction.cpu()
+    return predictions.numpy()
+
+
+def _labels(clips: Clips) -> NDArray[np.float32]:
+    return clips.labels.cpu().numpy()
+
+
+def _copy_of(model: DLF) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

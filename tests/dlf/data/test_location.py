@@ -1,0 +1,75 @@
+"""Finding a dataset's source: stored already, at the field's own place, generated, or nowhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlf.command import BadInputError
+from dlf.data import open_split, prepare_dataset
+
+
+@pytest.mark.parametrize(
+    ("dataset", "place"),
+    [
+        ("mosi", "MOSI/Processed/aligned_50.pkl"),
+        ("mosi", "MOSI/aligned_50.pkl"),
+        ("mosei", "MOSEI/Processed/aligned_50.pkl"),
+        ("mosei", "MOSEI/aligned_50.pkl"),
+    ],
+)
+def test_a_file_at_the_fields_place_is_imported_once(
+    content: Any,
+    feature_file: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    dataset: str,
+    place: str,
+) -> None:
+    source = feature_file(content, place)
+    manifest = prepare_dataset(dataset, tmp_path)
+    captured = capsys.readouterr()
+    assert captured.err == f"importing {source} into {tmp_path}, once\n"
+    assert captured.out == ""
+    assert (manifest.dataset, manifest.source) == (dataset, "aligned_50.pkl")
+    source.unlink()
+    assert prepare_dataset(dataset, tmp_path) == manifest
+    assert capsys.readouterr().err == ""
+
+
+def test_a_source_in_the_very_folder_of_the_dataset_is_left_alone(
+    content: Any, feature_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As on a file system that ignores case, where `mosi` and `MOSI` are one folder."""
+    source = feature_file(content, "MOSI/Processed/aligned_50.pkl")
+    (tmp_path / "mosi").symlink_to(tmp_path / "MOSI")
+    prepare_dataset("mosi", tmp_path)
+    assert source.is_file()
+    assert len(open_split("mosi", tmp_path, "train")) == 4
+    source.unlink()
+    prepare_dataset("mosi", tmp_path)
+
+
+def test_synthetic_is_generated_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = prepare_dataset("synthetic", tmp_path)
+    assert "generating the synthetic dataset" in capsys.readouterr().err
+    assert manifest.source == "synthesized, seed 0"
+    assert prepare_dataset("synthetic", tmp_path) == manifest
+    assert capsys.readouterr().err == ""
+
+
+def test_no_source_is_told_with_the_way_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError) as refusal:
+        prepare_dataset("mosei", tmp_path)
+    assert str(refusal.value) == (
+        f"mosei is not stored in {tmp_path} and {tmp_path}/MOSEI/Processed/aligned_50.pkl is not "
+        "there: get the feature file aligned_50.pkl of the project github.com/thuiar/MMSA, whose "
+        "README links the downloads, and run: python -m dlf.data import --dataset mosei --source "
+        f"FILE --data-dir {tmp_path} (or try without, with --dataset synthetic)"
+    )
+
+
+def test_an_unknown_dataset_lists_the_known(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="sims is no dataset; there are: mosi, mosei, synth"):
+        prepare_dataset("sims", tmp_path)
