@@ -12,7 +12,7 @@ EXIT_INTERRUPTED = 130
 
 
 class BadInputError(Exception):
-    """The user gave something we cannot work with; the message is one sentence saying what to do."""
+    """Something given is of no use; the message is one sentence that says what to do."""
 
 
 class WorkFailedError(Exception):

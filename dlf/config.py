@@ -100,8 +100,9 @@ class Config(Section):
     def _orthogonality_rows_fill_width(self) -> Self:
         rows = self.loss.orthogonality_width
         if rows is not None and self.model.width % rows:
-            raise ValueError(f"orthogonality rows of {rows} do not fill a width "
-                             f"of {self.model.width}")
+            raise ValueError(
+                f"orthogonality rows of {rows} do not fill a width of {self.model.width}"
+            )
         return self
 
     def values(self) -> dict[str, Value | None]:

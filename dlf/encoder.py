@@ -1,7 +1,7 @@
 """The transformer encoder that DLF builds everything from, for self- and cross-attention.
 
-Pre-norm layers, causal attention, sinusoidal positions (section 3.3 of the paper, equations 9 to 11,
-in the arrangement of the released implementation, which puts the norms first).
+Pre-norm layers, causal attention, sinusoidal positions (equations 9 to 11 of the paper, with the
+norms first, as in the released implementation).
 """
 
 import math
@@ -120,7 +120,8 @@ class EncoderLayer(nn.Module):
 
     def _split(self, projected: Tensor) -> Tensor:
         """Return [B, heads, T, width / heads]."""
-        return projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        batch, steps, width = projected.shape
+        return projected.view(batch, steps, self.heads, width // self.heads).transpose(1, 2)
 
 
 def positions_of(values: Tensor) -> Tensor:

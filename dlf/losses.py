@@ -107,8 +107,9 @@ def orthogonality_loss(specific: Steps, shared: Steps, row_width: int | None) ->
     One cosine per valid step, or one per `row_width` channels of it.
     """
     row = row_width or specific.values.shape[-1]
-    first = specific.values.unflatten(-1, (-1, row))
-    second = shared.values.unflatten(-1, (-1, row))
+    batch, steps, width = specific.values.shape
+    first = specific.values.reshape(batch, steps, width // row, row)
+    second = shared.values.reshape(batch, steps, width // row, row)
     norms = (first.square().sum(-1) + NORM_FLOOR) * (second.square().sum(-1) + NORM_FLOOR)
     cosines = (first * second).sum(-1) / norms.sqrt()
     return _mean_over_steps(F.relu(cosines).mean(dim=-1), specific)

@@ -43,7 +43,7 @@ def compute_metrics(predictions: NDArray[np.float32], labels: NDArray[np.float32
 
 def sentiment_class(values: NDArray[np.float32], bound: int) -> NDArray[np.float32]:
     """Return the nearest whole sentiment within [-bound, bound], halves rounded to even."""
-    return np.round(np.clip(values, -bound, bound))
+    return np.clip(values, -bound, bound).round()
 
 
 def _class_accuracy(

@@ -166,19 +166,20 @@ class DLF(nn.Module):
         The weights are those of the longest sequence; a shorter batch uses the first steps of them.
         """
         alignment = self.alignments[modality]
-        steps = shared.values.shape[1]
-        weight = alignment.weight.unflatten(1, (self.config.width, -1))[:, :, :steps]
+        assert isinstance(alignment, nn.Linear)
+        width, steps = self.config.width, shared.values.shape[1]
+        weight = alignment.weight.view(width, width, -1)[:, :, :steps].flatten(1)
         valid = shared.values * shared.mask()[:, :, None]
-        return F.linear(
-            valid.transpose(1, 2).flatten(1), weight.flatten(1), alignment.bias
-        )
+        return F.linear(valid.transpose(1, 2).flatten(1), weight, alignment.bias)
 
     def _attract(self, modality: Modality, specific: Sequences) -> Tensor:
         """Draw a modality's specific features to language (equations 9 to 11), [B, width]."""
         if modality == "text":
-            return self.attractors["text"](specific["text"]).last()
-        drawn = self.attractors[modality](specific["text"], specific[modality])
-        return self.memories[modality](drawn).last()
+            attracted: Steps = self.attractors["text"](specific["text"])
+        else:
+            drawn = self.attractors[modality](specific["text"], specific[modality])
+            attracted = self.memories[modality](drawn)
+        return attracted.last()
 
 
 class PredictionHead(nn.Module):

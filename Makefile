@@ -1,0 +1,31 @@
+# `make search` and `make test` need nothing but Python, pip and make; they set up .venv themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: search test check ui clean
+
+search: $(INSTALLED)  ## search the synthetic dataset: 20 trials in a few minutes
+	$(BIN)/python search/run.py --dataset synthetic --trials 20 --max-epochs 9
+
+test: $(INSTALLED)  ## run the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+ui: $(INSTALLED)  ## open the MLflow UI on what was tracked here: http://127.0.0.1:5000
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 \
+		--backend-store-uri sqlite:///mlflow.db --default-artifact-root mlartifacts
+
+clean:  ## remove the environment and all caches; data, studies and tracking stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@

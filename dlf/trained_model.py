@@ -1,0 +1,58 @@
+"""A trained model, in memory and as a folder: weights, configuration, and where it comes from."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file, save_file
+
+from dlf.config import Config
+from dlf.metrics import Metrics
+from dlf.modalities import InputSizes
+from dlf.model import DLF
+
+CONFIG_FILE = "config.yaml"
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "card.json"
+
+
+class ModelCard(BaseModel):
+    """Where a model comes from, and what it takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    dataset_digest: str
+    sizes: InputSizes
+    seed: int
+    epoch: int
+    """the epoch whose weights these are"""
+    valid: Metrics
+
+
+class TrainedModel(NamedTuple):
+    """A model with the weights of its best epoch, on the CPU."""
+
+    model: DLF
+    config: Config
+    card: ModelCard
+
+    def save(self, folder: Path) -> None:
+        """Write the model into `folder`, which is made if it is missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG_FILE).write_text(self.config.to_yaml(), encoding="utf-8")
+        (folder / CARD_FILE).write_text(self.card.model_dump_json(indent=2), encoding="utf-8")
+        save_file(self.model.state_dict(), folder / WEIGHTS_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainedModel":
+        """Read a model that `save` wrote.
+
+        Raises:
+            FileNotFoundError: when one of its three files is missing.
+        """
+        config = Config.from_yaml((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        card = ModelCard.model_validate_json((folder / CARD_FILE).read_text(encoding="utf-8"))
+        model = DLF(config.model, card.sizes)
+        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        return cls(model, config, card)

@@ -1,0 +1,1 @@
+"""The hyperparameter search around DLF: space, study, Tune trainable and promotion."""

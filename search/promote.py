@@ -1,0 +1,139 @@
+"""Promote the best configuration of a study to a final, registered model.
+
+    python search/promote.py --study mosi-20261123-153104
+    python search/promote.py --study mosi-20261123-153104 --top 3 --seeds 5
+
+The best trials and the paper's configuration are trained again on fresh seeds. The one with the
+lowest mean validation MAE is the winner; it alone is evaluated on the test split, and registered in
+MLflow as dlf-<dataset> under the alias `champion`.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from dlf.command import EXIT_DONE, BadInputError, CommandParser, positive_int, run_command
+from dlf.data import prepare_dataset
+from search.arguments import SharedRequest, add_shared_flags
+from search.engine import Resources, fit_resources, local_ray, run_trials
+from search.finalists import FinalistTrials, choose_finalists
+from search.ledger import TrialLedger
+from search.promotion_result import PromotionResult
+from search.study import StudyIdentity, StudyPlace
+from search.study_trials import trial_name
+from search.trainable import Workplace
+from search.verdict import read_test_split, trained_models
+from tracking.console import ConsoleRecorder
+from tracking.location import resolve
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.recorder import Recorder, Recorders
+from tracking.records import StudyRecord, Summary
+from tracking.registry import register_champion
+
+
+class PromotionRequest(SharedRequest):
+    """What the command line asks for."""
+
+    study: str
+    data_dir: Path
+    top: int
+    seeds: int
+    max_epochs: int | None
+
+
+def main() -> int:
+    """Read the flags, promote, print what it came to."""
+    request = read_request()
+    place = StudyPlace(request.study, request.output, request.storage)
+    study, identity = place.load()
+    manifest = prepare_dataset(identity.dataset, request.data_dir)
+    if manifest.digest != identity.dataset_digest:
+        raise BadInputError(
+            f"{identity.dataset} in {request.data_dir} is not the data of this study: its digest "
+            f"begins with {manifest.digest[:12]} where the study has {identity.dataset_digest[:12]}"
+        )
+    trials = FinalistTrials(choose_finalists(study, identity, request.top), request.seeds)
+    folder = place.folder / "promotions" / f"{datetime.now():%Y%m%d-%H%M%S}"
+    location = resolve(request.tracking_uri)
+    with local_ray():
+        resources = fit_resources(
+            request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
+        )
+        if request.dry_run:
+            names = ", ".join(trial_name(finalist.number) for finalist in trials.finalists)
+            print(f"{names}: {request.seeds} seeds each, {resources.max_concurrent} at once")
+            return EXIT_DONE
+        mlflow = MlflowRecorder(location, promotion_record(request, identity))
+        mlflow.ready()
+        states = train_finalists(request, identity, trials, resources, folder, mlflow)
+    winner = trials.winner()
+    models = trained_models(winner, manifest, [states[n] for n in trials.numbers_of(winner)])
+    reads, test = read_test_split(study, models, request.data_dir)
+    best = min(models, key=lambda model: model.card.valid.mae)
+    best.save(folder / "model")
+    registered = register_champion(
+        location,
+        dataset=identity.dataset,
+        run_id=mlflow.study_run_id,
+        folder=folder / "model",
+        tags={"dlf.study": request.study, "dlf.trial": str(winner.number)},
+        metrics=test.named("test"),
+    )
+    result = PromotionResult.of(request.study, trials, test, registered)
+    print(result.model_dump_json() if request.json_only else result.describe(location.shown, reads))
+    return EXIT_DONE
+
+
+def read_request() -> PromotionRequest:
+    """Read the command line."""
+    parser = CommandParser(description="Promote the best configuration of a study.")
+    add = parser.add_argument
+    add("--study", required=True, metavar="NAME")
+    add("--data-dir", type=Path, default=Path("data"), help="the folder of all datasets")
+    add("--top", type=positive_int, default=1, metavar="K", help="trials that are tried again")
+    add("--seeds", type=positive_int, default=2, metavar="S", help="fresh seeds for each of them")
+    add("--max-epochs", type=positive_int, metavar="N", help="left out: those of the search")
+    add_shared_flags(parser)
+    return PromotionRequest.model_validate(vars(parser.parse_args()))
+
+
+def promotion_record(request: PromotionRequest, identity: StudyIdentity) -> StudyRecord:
+    """Return what tracking says of the promotion as it starts."""
+    name = f"promotion of {request.study}"
+    return StudyRecord(name=name, dataset=identity.dataset, tags=identity.tags())
+
+
+def train_finalists(
+    request: PromotionRequest,
+    identity: StudyIdentity,
+    trials: FinalistTrials,
+    resources: Resources,
+    folder: Path,
+    mlflow: MlflowRecorder,
+) -> dict[int, Path]:
+    """Train every finalist on every seed; return the folder of each training's final state."""
+    recorders: list[Recorder] = [mlflow]
+    if not request.json_only:
+        recorders.append(ConsoleRecorder(sys.stdout, trials.total))
+    recorder = Recorders(recorders)
+    workplace = Workplace(
+        dataset=identity.dataset,
+        dataset_digest=identity.dataset_digest,
+        data_dir=request.data_dir.absolute(),
+        max_epochs=request.max_epochs or identity.max_epochs,
+        cpus_per_trial=resources.cpus_per_trial,
+        gpus_per_trial=resources.gpus_per_trial,
+    )
+    interrupted = True
+    try:
+        ledger = TrialLedger(trials, recorder)
+        states = run_trials(ledger, workplace, resources, folder, keep_final_state=True)
+        interrupted = False
+    finally:
+        recorder.finish(Summary(tags={}, metrics={}, interrupted=interrupted))
+    trials.refuse_failures()
+    return states
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,69 @@
+"""What a search came to: the JSON object that other tools read, and the same for people."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from dlf.config import Value
+
+
+class Result(BaseModel):
+    """A frozen part of the result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrialCounts(Result):
+    """How many trials ended in each way."""
+
+    complete: int
+    pruned: int
+    failed: int
+
+
+class BestTrial(Result):
+    """The complete trial with the lowest validation MAE, and its MLflow run."""
+
+    number: int
+    value: float
+    params: Mapping[str, Value]
+    run_id: str
+
+
+class Baseline(Result):
+    """The paper's configuration in the same study; no value when its trial failed."""
+
+    value: float | None
+
+
+class SearchResult(Result):
+    """The outcome of a search; values are validation MAEs."""
+
+    study: str
+    trials: TrialCounts
+    best: BestTrial | None
+    baseline: Baseline
+    epochs_trained: int
+    wall_seconds: float
+    tracking_uri: str
+
+    def describe(self, promote_command: str) -> str:
+        """Return the result in a few lines, and what to do next."""
+        counts = self.trials
+        lines = [
+            "",
+            f"{counts.complete} complete, {counts.pruned} pruned, {counts.failed} failed; "
+            f"{self.epochs_trained} epochs in {self.wall_seconds:.0f} s",
+        ]
+        if self.best is not None:
+            lines.append(f"best: trial {self.best.number}, validation MAE {self.best.value:.4f}")
+            lines += [f"  {name} = {value}" for name, value in self.best.params.items()]
+        if self.baseline.value is not None:
+            lines.append(f"the paper's configuration: validation MAE {self.baseline.value:.4f}")
+        lines += [
+            "",
+            "One seed on one validation split is mostly luck; promotion tries it on fresh seeds.",
+            f"compare the trials:  make ui   (tracking: {self.tracking_uri})",
+            f"promote the best:    {promote_command}",
+        ]
+        return "\n".join(lines)

@@ -1,0 +1,182 @@
+"""Search for the best DLF configuration on a dataset.
+
+    python search/run.py --dataset synthetic --trials 20
+    python search/run.py --dataset mosi --data-dir data --trials 200
+
+The trials appear in the MLflow UI as they run; the best configuration is kept in
+runs/<study>/best.yaml, and search/promote.py makes a final model of it. The test split stays shut.
+"""
+
+import shlex
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import optuna
+
+from dlf.command import (
+    EXIT_DONE,
+    CommandParser,
+    WorkFailedError,
+    natural_int,
+    positive_int,
+    run_command,
+)
+from dlf.config import paper_config
+from dlf.data import DATASETS, prepare_dataset
+from search.arguments import SharedRequest, add_shared_flags
+from search.dry_run import describe_search
+from search.engine import Resources, fit_resources, local_ray, run_trials
+from search.ledger import TrialLedger
+from search.result import Baseline, BestTrial, SearchResult, TrialCounts
+from search.space import Space
+from search.study import StudyIdentity, StudyPlace
+from search.study_trials import PAPER_TRIAL, StudyTrials, count_states, finished_trials
+from search.trainable import Workplace
+from tracking.console import ConsoleRecorder
+from tracking.location import resolve
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.recorder import Recorder, Recorders
+from tracking.records import StudyRecord, Summary
+
+
+class SearchRequest(SharedRequest):
+    """What the command line asks for."""
+
+    dataset: str
+    data_dir: Path
+    trials: int
+    study: str
+    max_epochs: int
+    text: Literal["precomputed"]
+    seed: int
+
+
+def main() -> int:
+    """Read the flags, run the search, print what it came to."""
+    request = read_request()
+    manifest = prepare_dataset(request.dataset, request.data_dir)
+    identity = StudyIdentity(
+        dataset=request.dataset,
+        dataset_digest=manifest.digest,
+        text=request.text,
+        max_epochs=request.max_epochs,
+        base=paper_config(request.dataset),
+        space=Space.load(),
+    )
+    with local_ray():
+        resources = fit_resources(
+            request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
+        )
+        if request.dry_run:
+            print(describe_search(identity, request.trials, resources))
+            return EXIT_DONE
+        result = search(request, identity, resources)
+    if request.json_only:
+        print(result.model_dump_json())
+    else:
+        print(result.describe(promote_command(request)))
+    if result.best is None:
+        raise WorkFailedError("no trial was completed; MLflow has the reason with each trial")
+    return EXIT_DONE
+
+
+def read_request() -> SearchRequest:
+    """Read the command line."""
+    parser = CommandParser(description="Search for the best DLF configuration on a dataset.")
+    add = parser.add_argument
+    add("--dataset", choices=DATASETS, required=True)
+    add("--data-dir", type=Path, default=Path("data"), help="the folder of all datasets")
+    add("--trials", type=positive_int, default=20, metavar="N")
+    add("--study", metavar="NAME", help="left out: the dataset and the time")
+    add("--max-epochs", type=positive_int, default=30, metavar="N", help="of every trial")
+    add("--text", choices=["precomputed"], default="precomputed", help="the text features")
+    add("--seed", type=natural_int, default=0, metavar="N", help="of the whole search")
+    add_shared_flags(parser)
+    args = parser.parse_args()
+    args.study = args.study or f"{args.dataset}-{datetime.now():%Y%m%d-%H%M%S}"
+    return SearchRequest.model_validate(vars(args))
+
+
+def search(request: SearchRequest, identity: StudyIdentity, resources: Resources) -> SearchResult:
+    """Run all trials of a new study."""
+    started = time.monotonic()
+    place = StudyPlace(request.study, request.output, request.storage)
+    place.refuse_if_taken()
+    location = resolve(request.tracking_uri)
+    mlflow = MlflowRecorder(
+        location,
+        StudyRecord(name=request.study, dataset=identity.dataset, tags=identity.tags()),
+    )
+    mlflow.ready()
+    study = place.create(identity, request.seed)
+    recorders: list[Recorder] = [mlflow]
+    if not request.json_only:
+        print(f"study {request.study}: {request.trials} trials, {resources.max_concurrent} at once")
+        recorders.append(ConsoleRecorder(sys.stdout, request.trials))
+    recorder = Recorders(recorders)
+    trials = StudyTrials(study, identity, request.trials, request.seed, place.folder)
+    ledger = TrialLedger(trials, recorder)
+    workplace = Workplace(
+        dataset=identity.dataset,
+        dataset_digest=identity.dataset_digest,
+        data_dir=request.data_dir.absolute(),
+        max_epochs=identity.max_epochs,
+        cpus_per_trial=resources.cpus_per_trial,
+        gpus_per_trial=resources.gpus_per_trial,
+    )
+    interrupted = True
+    try:
+        run_trials(ledger, workplace, resources, place.folder, keep_final_state=False)
+        interrupted = False
+    finally:
+        recorder.finish(summary_of(study, interrupted=interrupted))
+    return result_of(study, mlflow, ledger, location.shown, time.monotonic() - started)
+
+
+def summary_of(study: optuna.Study, *, interrupted: bool) -> Summary:
+    """Return what tracking says of the study in the end."""
+    tags = {f"dlf.{state}": str(count) for state, count in count_states(study).items()}
+    finished = finished_trials(study)
+    if not finished:
+        return Summary(tags=tags, metrics={}, interrupted=interrupted)
+    tags["dlf.best_trial"] = str(finished[0].number)
+    best = {"valid/best_mae": finished[0].value}
+    return Summary(tags=tags, metrics=best, interrupted=interrupted)
+
+
+def result_of(
+    study: optuna.Study, mlflow: MlflowRecorder, ledger: TrialLedger, uri: str, seconds: float
+) -> SearchResult:
+    """Gather the result of the search."""
+    finished = finished_trials(study)
+    baseline = [trial.value for trial in finished if trial.number == PAPER_TRIAL]
+    best = None
+    if finished:
+        run_id = mlflow.run_id(finished[0].number)
+        best = BestTrial(run_id=run_id, **finished[0].model_dump())
+    counts = count_states(study)
+    return SearchResult(
+        study=study.study_name,
+        trials=TrialCounts(**{state.value: count for state, count in counts.items()}),
+        best=best,
+        baseline=Baseline(value=baseline[0] if baseline else None),
+        epochs_trained=ledger.epochs_trained,
+        wall_seconds=seconds,
+        tracking_uri=uri,
+    )
+
+
+def promote_command(request: SearchRequest) -> str:
+    """Return the command that promotes the best trial of this search."""
+    words = ["python", "search/promote.py", "--study", request.study]
+    words += ["--data-dir", str(request.data_dir), "--output", str(request.output)]
+    for flag, value in (("--storage", request.storage), ("--tracking-uri", request.tracking_uri)):
+        words += [flag, value] if value is not None else []
+    return shlex.join(words)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,1 @@
+"""What a search records, and how: runs, metrics, artifacts and the model registry."""

@@ -1,0 +1,94 @@
+"""Where runs are tracked: a local sqlite file by default, else a server or a shared database."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dlf.command import BadInputError
+from tracking.records import Record
+
+SERVER_SCHEMES = ("http", "https")
+DATABASE_SCHEMES = ("postgresql", "mysql", "mssql")
+SQLITE_PREFIX = "sqlite:///"
+VALID = (
+    "valid are sqlite:///PATH (sqlite:///runs/mlflow.db), a server (http://127.0.0.1:5000) "
+    "and a database (postgresql://user:password@host/name)"
+)
+
+
+def without_password(text: str) -> str:
+    """Return the text with the password of every address in it replaced by stars."""
+    return re.sub(r"(://[^\s/:@]*):[^\s/@]+@", r"\1:***@", text)
+
+
+class TrackingLocation(Record):
+    """A tracking store, and the folder of its artifacts where that is ours to choose."""
+
+    uri: str
+    artifact_root: str | None = None
+
+    @property
+    def database_file(self) -> Path | None:
+        """The file of a sqlite store; None for a server or another database."""
+        if self.uri.startswith(SQLITE_PREFIX):
+            return Path(self.uri.removeprefix(SQLITE_PREFIX))
+        return None
+
+    @property
+    def is_server(self) -> bool:
+        """Whether an MLflow server answers there."""
+        return urlsplit(self.uri).scheme in SERVER_SCHEMES
+
+    @property
+    def shown(self) -> str:
+        """The address as people may see it, without its password."""
+        return without_password(self.uri)
+
+    def unusable(self, reason: str) -> BadInputError:
+        """Return the error that says why nothing can be tracked there."""
+        return BadInputError(f"the tracking store {self.shown} cannot be used: {reason}")
+
+
+def resolve(tracking_uri: str | None) -> TrackingLocation:
+    """Make an address, or None for `mlflow.db` in the working folder, independent of that folder.
+
+    Raises:
+        BadInputError: for an address that MLflow cannot track to, or a folder we cannot create.
+    """
+    if tracking_uri is None:
+        return _sqlite(Path("mlflow.db"))
+    shown = without_password(tracking_uri)
+    if tracking_uri.startswith(SQLITE_PREFIX):
+        path = tracking_uri.removeprefix(SQLITE_PREFIX)
+        if not path or path.startswith(":") or path.endswith("/") or "?" in path:
+            raise BadInputError(f"the tracking address {shown!r} names no database file; {VALID}")
+        return _sqlite(Path(path))
+    try:
+        parts = urlsplit(tracking_uri)
+    except ValueError as error:
+        raise BadInputError(f"the tracking address {shown!r} is malformed; {VALID}") from error
+    if parts.scheme.partition("+")[0] in (*SERVER_SCHEMES, *DATABASE_SCHEMES):
+        if not parts.hostname:
+            raise BadInputError(f"the tracking address {shown!r} names no host; {VALID}")
+        return TrackingLocation(uri=tracking_uri)
+    if parts.scheme in ("", "file"):
+        raise BadInputError(f"MLflow no longer tracks to a folder such as {shown!r}; {VALID}")
+    raise BadInputError(
+        f"the tracking address {shown!r} is of an unknown kind, {parts.scheme!r}; {VALID}"
+    )
+
+
+def _sqlite(file: Path) -> TrackingLocation:
+    absolute = file.expanduser().absolute()
+    if absolute.is_dir():
+        raise BadInputError(f"the tracking database {absolute} is a folder; {VALID}")
+    try:
+        absolute.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(
+            f"the folder of the tracking database {absolute} cannot be created "
+            f"({error.strerror}); {VALID}"
+        ) from error
+    return TrackingLocation(
+        uri=f"{SQLITE_PREFIX}{absolute}", artifact_root=(absolute.parent / "mlartifacts").as_uri()
+    )

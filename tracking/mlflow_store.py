@@ -1,0 +1,195 @@
+"""The one place that talks to MLflow: a store with precise types and errors of our own.
+
+Importing this module does not import MLflow, which takes seconds; `connect` does.
+"""
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tracking.background import StoreAwayError
+from tracking.location import TrackingLocation, without_password
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
+
+AWAY_CODES = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
+CONTACT_SECONDS = 5
+REASON_LENGTH = 300
+
+
+class StoreRefusedError(Exception):
+    """The store answered and refused; the message is the reason in words."""
+
+
+def quiet_mlflow() -> None:
+    """Tell MLflow, before its import, to send no telemetry, print nothing and retry briefly."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+
+def connect(location: TrackingLocation) -> "MlflowStore":
+    """Open the store, creating a sqlite database that does not exist.
+
+    Raises:
+        BadInputError: when nothing usable answers there.
+    """
+    quiet_mlflow()
+    if location.database_file is not None:
+        _check_sqlite(location, location.database_file)
+    elif not location.is_server:
+        _check_database(location)
+    from mlflow import MlflowClient
+
+    try:
+        with translated_errors():
+            store = MlflowStore(MlflowClient(location.uri, registry_uri=location.uri))
+            store.check()
+    except (StoreAwayError, StoreRefusedError) as error:
+        raise location.unusable(str(error)) from error
+    return store
+
+
+class MlflowStore:
+    """Runs of one tracking store.
+
+    Every method raises StoreAwayError when the store does not answer and StoreRefusedError when
+    it answers no.
+    """
+
+    def __init__(self, client: "MlflowClient") -> None:
+        self.client = client
+
+    def check(self) -> None:
+        """Ask the store for anything at all."""
+        with translated_errors():
+            self.client.search_experiments(max_results=1)
+
+    def experiment(self, name: str, artifact_root: str | None) -> str:
+        """Return the identity of the experiment, created when missing."""
+        from mlflow import MlflowException
+
+        with translated_errors():
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                location = None if artifact_root is None else f"{artifact_root}/{name}"
+                try:
+                    return self.client.create_experiment(name, artifact_location=location)
+                except MlflowException as error:
+                    found = self.client.get_experiment_by_name(name)
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+                        raise
+        if found.lifecycle_stage == "deleted":
+            raise StoreRefusedError(
+                f"its experiment {name!r} was deleted: bring it back with `mlflow experiments "
+                f"restore --experiment-id {found.experiment_id}`, with MLFLOW_TRACKING_URI set "
+                "to this address"
+            )
+        return str(found.experiment_id)
+
+    def create_run(
+        self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
+    ) -> str:
+        """Start a run and return its identity."""
+        with translated_errors():
+            run = self.client.create_run(
+                experiment_id, start_time=started_ms, tags=dict(tags), run_name=name
+            )
+        return str(run.info.run_id)
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+        step: int = 0,
+        time_ms: int = 0,
+        model_id: str | None = None,
+    ) -> None:
+        """Add parameters, metrics and tags to a run in one request; the same twice is once."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        with translated_errors():
+            self.client.log_batch(
+                run_id,
+                metrics=[
+                    Metric(name, float(value), time_ms, step, model_id=model_id)
+                    for name, value in (metrics or {}).items()
+                ],
+                params=[Param(name, value) for name, value in (params or {}).items()],
+                tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+            )
+
+    def log_text(self, run_id: str, text: str, file: str) -> None:
+        """Keep the text as an artifact of the run, under this file name."""
+        with translated_errors():
+            self.client.log_text(run_id, text, file)
+
+    def end_run(self, run_id: str, status: RunStatus, ended_ms: int) -> None:
+        """End a run."""
+        with translated_errors():
+            self.client.set_terminated(run_id, status, ended_ms)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise our own errors in place of MLflow's and of the network's."""
+    from mlflow import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code in AWAY_CODES:
+            raise StoreAwayError(_reason(error)) from error
+        raise StoreRefusedError(_reason(error)) from error
+    except OSError as error:
+        raise StoreAwayError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = without_password(str(error))
+    if system := re.search(r"\[(?:Errno -?\d+|SSL: \w+)\] ([^\"'()]+)", text):
+        return system[1].strip()
+    if "timed out" in text:
+        return "it does not answer in time"
+    first_line = text.strip().partition("\n")[0].partition(" Response body: '<")[0]
+    return first_line.rstrip(".")[:REASON_LENGTH] or type(error).__name__
+
+
+def _check_sqlite(location: TrackingLocation, file: Path) -> None:
+    """Take and release the write lock, for MLflow itself retries a bad file for minutes."""
+    try:
+        with closing(sqlite3.connect(file, timeout=CONTACT_SECONDS)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
+    except sqlite3.Error as error:
+        raise location.unusable(str(error)) from error
+
+
+def _check_database(location: TrackingLocation) -> None:
+    """Connect once, for MLflow itself retries an absent database for minutes."""
+    import sqlalchemy
+
+    timeout = "timeout" if location.uri.startswith("mssql") else "connect_timeout"
+    try:
+        engine = sqlalchemy.create_engine(
+            location.uri, connect_args={timeout: CONTACT_SECONDS}, poolclass=sqlalchemy.NullPool
+        )
+        engine.connect().close()
+    except ModuleNotFoundError as error:
+        raise location.unusable(f"its driver {error.name} is not installed") from error
+    except (sqlalchemy.exc.SQLAlchemyError, ValueError) as error:
+        raise location.unusable(_reason(error)) from error

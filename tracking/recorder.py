@@ -1,0 +1,57 @@
+"""The interface of everything that records a search as it goes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from tracking.records import Outcome, Summary, TrialRecord
+
+
+class Recorder(ABC):
+    """Told about every trial, in order: start, epochs, end. It never makes the search wait."""
+
+    @abstractmethod
+    def start_trial(self, trial: TrialRecord) -> None:
+        """Record that a trial begins."""
+
+    @abstractmethod
+    def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record the metrics of one epoch of trial `number`; epochs count from 1."""
+
+    @abstractmethod
+    def end_trial(self, number: int, outcome: Outcome) -> None:
+        """Record how trial `number` ended."""
+
+    @abstractmethod
+    def finish(self, summary: Summary) -> None:
+        """Record what it all came to, and wait until everything is kept.
+
+        Raises:
+            WorkFailedError: when something could not be recorded.
+        """
+
+
+class Recorders(Recorder):
+    """Several recorders that are told the same."""
+
+    def __init__(self, recorders: Sequence[Recorder]) -> None:
+        self._recorders = recorders
+
+    def start_trial(self, trial: TrialRecord) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.start_trial(trial)
+
+    def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.log_epoch(number, epoch, metrics)
+
+    def end_trial(self, number: int, outcome: Outcome) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.end_trial(number, outcome)
+
+    def finish(self, summary: Summary) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.finish(summary)

@@ -1,0 +1,58 @@
+"""What a search tells its recorders: the study, its trials, and how each of them ended."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ParamValue = float | int | str
+
+
+class Record(BaseModel):
+    """A frozen record that refuses names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrialState(StrEnum):
+    """How a trial ended."""
+
+    COMPLETE = "complete"
+    """it reached its last epoch, by number or by its own patience"""
+    PRUNED = "pruned"
+    """the scheduler stopped it"""
+    FAILED = "failed"
+    """it crashed, was interrupted, or met a value that is not finite"""
+
+
+class Outcome(Record):
+    """The end of a trial, with the reason in words when it failed."""
+
+    state: TrialState
+    reason: str | None = None
+
+
+class TrialRecord(Record):
+    """A trial as it starts."""
+
+    number: int = Field(ge=0)
+    name: str = Field(description="what people read in lists, such as `trial 3`")
+    params: Mapping[str, ParamValue] = Field(description="as named and typed in the space")
+    config_yaml: str = Field(description="the whole configuration, as the final training reads it")
+    seed: int
+
+
+class StudyRecord(Record):
+    """A study, or a promotion, as it starts."""
+
+    name: str
+    dataset: str
+    tags: Mapping[str, str] = Field(description="facts about it, such as the dataset's digest")
+
+
+class Summary(Record):
+    """What a study, or a promotion, came to."""
+
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    interrupted: bool = False
