@@ -35,6 +35,11 @@ class CommandParser(argparse.ArgumentParser):
         raise BadInputError(f"{message} ({self.prog} --help lists what there is)")
 
 
+def one_line(error: BaseException) -> str:
+    """Return what an error says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def positive_int(text: str) -> int:
     """Parse a whole number of at least 1, for argparse's `type`."""
     if not text.isdecimal() or int(text) < 1:

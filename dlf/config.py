@@ -12,7 +12,7 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from dlf.command import BadInputError
+from dlf.command import BadInputError, one_line
 
 Value = float | int | str
 
@@ -135,7 +135,7 @@ class Config(Section):
         try:
             tree = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise BadInputError(f"the configuration is not YAML: {_one_line(error)}") from error
+            raise BadInputError(f"the configuration is not YAML: {one_line(error)}") from error
         return _validated(tree)
 
     def digest(self) -> str:
@@ -183,7 +183,3 @@ def _validated(tree: object) -> Config:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the configuration"
         raise BadInputError(f"{where}: {first['msg']} (given {first['input']!r:.80})") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -107,8 +107,8 @@ def run_trials(
         workplace: the data, and each trial's part of the machine.
         resources: how many at once.
         folder: for what Tune writes; absolute.
-        keep_final_state: whether a trial that ends by itself saves a checkpoint; if not, the result
-            is empty.
+        keep_final_state: whether every trial that did not fail saves its state in the end; if not,
+            the result is empty.
     """
     failures: dict[str, str] = {}
     tuner = tune.Tuner(

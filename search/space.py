@@ -13,7 +13,7 @@ from optuna.distributions import (
 )
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from dlf.command import BadInputError
+from dlf.command import BadInputError, one_line
 from dlf.config import Config, Value, section_of
 
 DEFAULT_SPACE = Path(__file__).parent / "spaces" / "default.yaml"
@@ -110,7 +110,7 @@ class Space(BaseModel):
         except OSError as error:
             raise BadInputError(f"the space {path} cannot be read: {error.strerror}") from error
         except yaml.YAMLError as error:
-            raise BadInputError(f"the space {path} is not YAML: {error}") from error
+            raise BadInputError(f"the space {path} is not YAML: {one_line(error)}") from error
         except ValidationError as error:
             first = error.errors()[0]
             where = " ".join(map(str, first["loc"][1:2])) or "the file"

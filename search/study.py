@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from dlf.command import BadInputError
+from dlf.command import BadInputError, one_line
 from dlf.config import Config
 from search.space import Space
 
@@ -128,9 +128,5 @@ class StudyPlace:
         except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as error:
             raise BadInputError(
                 "the --storage cannot be opened; it is a database URL such as "
-                f"sqlite:///study.db or postgresql+psycopg://host/name ({_first_line(error)})"
+                f"sqlite:///study.db or postgresql+psycopg://host/name ({one_line(error)})"
             ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -4,13 +4,16 @@ Tune shows the last result of a trial that ends by itself to neither its schedul
 while running, only to the searcher at completion; the ledger takes it in there.
 """
 
+from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
 from ray.exceptions import RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from dlf.command import one_line
 from search.ledger import TrialLedger
 from search.trainable import OBJECTIVE, PLAN, record_of
 from tracking.records import Outcome, TrialState
@@ -66,14 +69,15 @@ class LedgerScheduler(NotRestored, FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Keep the reason, which the searcher is not told."""
-        self._failures[trial.trial_id] = reason_of(trial.get_pickled_error())
+        self._failures[trial.trial_id] = reason_of(trial)
 
 
-def reason_of(error: Exception | None) -> str:
-    """Say in one line why a trial failed."""
-    if isinstance(error, RayTaskError) and isinstance(error.cause, Exception):
+def reason_of(trial: Trial) -> str:
+    """Say in one line why a trial failed, from the error that Tune has just written down."""
+    if trial.pickled_error_file is None:
+        return "the trial could not be run"
+    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    if isinstance(error, RayTaskError):
         error = error.cause
-    if error is None:
-        return "the worker process died"
-    first = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
+        return f"{type(error).__name__}: {one_line(error)}"
+    return f"the worker process died ({type(error).__name__})"

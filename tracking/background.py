@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
 from time import monotonic
 from typing import TypeVar
 
@@ -27,47 +28,55 @@ class BackgroundWriter:
         self._pause = pause
         self._patience = patience
         self._grace = grace
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracking")
         self._abandoned = threading.Event()
         self._misses = 0
-        self._failures: list[BaseException] = []
+        self._failures: list[Exception] = []
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        # A daemon, so that a program that dies without draining is not kept by an absent store.
+        self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
+        self._thread.start()
 
     def submit(self, work: Callable[[], Result]) -> Future[Result]:
         """Queue the work and return at once."""
-        future = self._executor.submit(self._persist, work)
-        future.add_done_callback(self._note)
+        future: Future[Result] = Future()
+        self._queue.put(lambda: self._settle(future, work))
         return future
 
-    def drain(self) -> list[BaseException]:
+    def drain(self) -> list[Exception]:
         """Wait until all work is done or given up; return what was given up, in order."""
-        last = self._executor.submit(lambda: None)
-        try:
-            last.result(timeout=self._grace)
-        except TimeoutError:
+        self._queue.put(None)
+        self._thread.join(self._grace)
+        if self._thread.is_alive():
             self._abandoned.set()
-        self._executor.shutdown(wait=True)
+            self._thread.join()
         return self._failures
+
+    def _work(self) -> None:
+        while (piece := self._queue.get()) is not None:
+            piece()
+
+    def _settle(self, future: Future[Result], work: Callable[[], Result]) -> None:
+        try:
+            result = self._persist(work)
+        # Whatever it is, it belongs to whoever asks for the result, and the thread lives on.
+        except Exception as error:
+            self._failures.append(error)
+            future.set_exception(error)
+        else:
+            future.set_result(result)
 
     def _persist(self, work: Callable[[], Result]) -> Result:
         started = monotonic()
         while True:
-            if self._giving_up() and self._misses >= CERTAINLY_AWAY:
+            if self._abandoned.is_set() and self._misses >= CERTAINLY_AWAY:
                 raise StoreAwayError("the store stayed away")
             try:
                 result = work()
             except StoreAwayError:
                 self._misses += 1
-                if self._giving_up() or monotonic() - started > self._patience:
+                if self._abandoned.is_set() or monotonic() - started > self._patience:
                     raise
                 self._abandoned.wait(self._pause)
             else:
                 self._misses = 0
                 return result
-
-    def _giving_up(self) -> bool:
-        # A main thread that died without draining must not be kept waiting at interpreter exit.
-        return self._abandoned.is_set() or not threading.main_thread().is_alive()
-
-    def _note(self, future: Future[Result]) -> None:
-        if (error := future.exception()) is not None:
-            self._failures.append(error)

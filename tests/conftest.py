@@ -1,0 +1,62 @@
+"""What all tests share: a tiny dataset, one local Ray, and the record of an epoch."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+from dlf.data import mmsa, synthetic
+from dlf.data.store import write_dataset
+from dlf.metrics import Metrics
+from dlf.training import EpochLosses, EpochRecord
+from search.engine import local_ray
+
+TINY_CLIPS = {"train": 32, "valid": 12, "test": 12}
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose synthetic dataset has only a few clips."""
+    folder = tmp_path_factory.mktemp("data")
+    content = synthetic.generate(0)
+    for name, clips in TINY_CLIPS.items():
+        content[name] = {key: rows[:clips] for key, rows in content[name].items()}
+    write_dataset(
+        mmsa.clean(content), dataset="synthetic", data_dir=folder, source="tiny", source_sha256=None
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ray_here() -> Iterator[None]:
+    """One Ray on this machine for the whole session."""
+    with local_ray():
+        yield
+
+
+@pytest.fixture
+def record_of_mae() -> Callable[..., EpochRecord]:
+    """Make the record of an epoch from its validation MAE and the best one up to it."""
+
+    def make(epoch: int, mae: float, best: float, *, finished: bool = False) -> EpochRecord:
+        metrics = Metrics(mae=mae, corr=0.5, acc7=0.3, acc5=0.4, acc2=0.7, f1=0.7)
+        losses = EpochLosses(
+            total=mae, task=mae, reconstruction=0.0, specific=0.0, margin=0.0, orthogonality=0.0
+        )
+        return EpochRecord(
+            epoch=epoch,
+            loss=losses,
+            train=metrics,
+            valid=metrics,
+            best_mae=best,
+            best_epoch=1,
+            learning_rate=1e-4,
+            seconds=0.1,
+            finished=finished,
+        )
+
+    return make

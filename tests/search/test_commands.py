@@ -1,0 +1,245 @@
+"""The command lines as a user types them: `search/run.py`, then `search/promote.py`.
+
+One search of the tiny dataset is run as a process, and its JSON, its study and MLflow are held
+against each other; then it is promoted.
+"""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+import pytest
+
+from dlf.config import Config
+from dlf.trained_model import TrainedModel
+from search.study import StudyPlace
+
+ROOT = Path(__file__).parents[2]
+TRIALS = 5
+EPOCHS = 4
+STATES = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+
+
+class Command(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(*words: str | Path, cwd: Path) -> Command:
+    # Not in the project's folder: nothing may depend on where a command is started.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, ROOT / words[0], *map(str, words[1:])],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+    )
+    return Command(done.returncode, done.stdout, done.stderr)
+
+
+class Searched(NamedTuple):
+    """A finished search, and where everything lies."""
+
+    folder: Path
+    flags: list[str]
+    result: dict[str, Any]
+    output: Command
+
+    def ask(self, query: str) -> list[Any]:
+        with sqlite3.connect(self.folder / "ml.db") as database:
+            return database.execute(query).fetchall()
+
+    @property
+    def study(self) -> optuna.Study:
+        return StudyPlace("tiny", self.folder / "runs", None).load()[0]
+
+
+@pytest.fixture(scope="module")
+def searched(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    folder = tmp_path_factory.mktemp("search")
+    flags = ["--study", "tiny", "--data-dir", str(tiny_data), "--output", "runs"]
+    flags += ["--tracking-uri", "sqlite:///ml.db", "--json"]
+    size = ["--trials", str(TRIALS), "--max-epochs", str(EPOCHS)]
+    done = run("search/run.py", "--dataset", "synthetic", *size, *flags, cwd=folder)
+    assert done.code == 0, done.err
+    return Searched(folder, flags, json.loads(done.out.splitlines()[-1]), done)
+
+
+def test_the_json_has_what_other_tools_rely_on(searched: Searched) -> None:
+    result = searched.result
+    assert set(result) == {
+        *("study", "trials", "best", "baseline", "epochs_trained", "wall_seconds", "tracking_uri")
+    }
+    assert set(result["trials"]) == {"complete", "pruned", "failed"}
+    assert set(result["best"]) == {"number", "value", "params", "run_id"}
+    assert set(result["baseline"]) == {"value"}
+    assert sum(result["trials"].values()) == TRIALS
+    assert result["best"]["value"] <= result["baseline"]["value"]
+
+
+def test_with_json_nothing_else_is_printed(searched: Searched) -> None:
+    assert len(searched.output.out.splitlines()) == 1
+    assert searched.output.err == ""
+
+
+def test_the_study_agrees_with_the_json(searched: Searched) -> None:
+    study, result = searched.study, searched.result
+    best = study.best_trial
+    assert (best.number, best.value, best.params) == (
+        result["best"]["number"],
+        result["best"]["value"],
+        result["best"]["params"],
+    )
+    assert study.trials[0].value == result["baseline"]["value"]
+    assert sum(len(t.intermediate_values) for t in study.trials) == result["epochs_trained"]
+    kept = Config.from_yaml((searched.folder / "runs/tiny/best.yaml").read_text())
+    assert kept == Config().with_values(best.params)
+
+
+def test_mlflow_agrees_with_the_study_trial_by_trial(searched: Searched) -> None:
+    parents = searched.ask("select distinct value from tags where key = 'mlflow.parentRunId'")
+    assert len(parents) == 1
+    rows = searched.ask(
+        "select t.value, r.run_uuid, r.status from runs r join tags t on t.run_uuid = r.run_uuid "
+        "where t.key = 'dlf.trial'"
+    )
+    assert len(rows) == TRIALS
+    for number, run_id, status in rows:
+        trial = searched.study.trials[int(number)]
+        assert status == STATES[trial.state.name]
+        logged = dict(searched.ask(f"select key, value from params where run_uuid = '{run_id}'"))
+        assert logged == {name: str(value) for name, value in trial.params.items()}
+        best = dict(
+            searched.ask(
+                "select step, value from metrics "
+                f"where run_uuid = '{run_id}' and key = 'valid/best_mae'"
+            )
+        )
+        assert best == trial.intermediate_values
+        if int(number) == searched.result["best"]["number"]:
+            assert run_id == searched.result["best"]["run_id"]
+    status = searched.ask(f"select status from runs where run_uuid = '{parents[0][0]}'")
+    assert status == [("FINISHED",)]
+
+
+def test_every_epoch_has_the_metrics_of_the_contract(searched: Searched) -> None:
+    names = {name for (name,) in searched.ask("select distinct key from metrics where step > 0")}
+    six = ("mae", "corr", "acc7", "acc5", "acc2", "f1")
+    losses = ("total", "task", "reconstruction", "specific", "margin", "orthogonality")
+    assert names == {
+        *(f"valid/{name}" for name in six),
+        *(f"train/{name}" for name in six),
+        *(f"loss/{name}" for name in losses),
+        "valid/best_mae",
+    }
+
+
+def test_a_trials_configuration_is_an_artifact_that_can_be_read_back(searched: Searched) -> None:
+    files = sorted((searched.folder / "mlartifacts").rglob("config.yaml"))
+    assert len(files) == TRIALS
+    configs = [Config.from_yaml(file.read_text()) for file in files]
+    asked = [Config().with_values(trial.params) for trial in searched.study.trials]
+    assert all(config in asked for config in configs)
+
+
+def test_a_search_reads_no_test_split(searched: Searched, tiny_data: Path, tmp_path: Path) -> None:
+    assert searched.ask("select count(*) from metrics where key like 'test/%'") == [(0,)]
+    data = tmp_path / "synthetic"
+    data.mkdir()
+    for name in ("train.arrow", "valid.arrow", "manifest.json"):
+        (data / name).write_bytes((tiny_data / "synthetic" / name).read_bytes())
+    done = run(
+        *("search/run.py", "--dataset", "synthetic", "--data-dir", tmp_path, "--trials", "1"),
+        *("--max-epochs", "1", "--json"),
+        cwd=tmp_path,
+    )
+    assert done.code == 0, done.err
+
+
+def test_a_study_of_that_name_is_refused_and_left_alone(searched: Searched) -> None:
+    before = len(searched.study.trials)
+    done = run(
+        *("search/run.py", "--dataset", "synthetic", "--trials", "1", *searched.flags),
+        cwd=searched.folder,
+    )
+    assert_refused(done, "'tiny' already")
+    assert len(searched.study.trials) == before
+
+
+def test_the_best_configuration_is_promoted(searched: Searched) -> None:
+    done = run("search/promote.py", *searched.flags, "--max-epochs", "2", cwd=searched.folder)
+    assert done.code == 0, done.err
+    result = json.loads(done.out.splitlines()[-1])
+    assert result["study"] == "tiny"
+    assert set(result["test"]) == {"mae", "corr", "acc7", "acc5", "acc2", "f1"}
+    assert (result["model"], result["version"], result["alias"]) == ("dlf-synthetic", 1, "champion")
+    numbers = {finalist["number"] for finalist in result["finalists"]}
+    assert numbers == {searched.result["best"]["number"], 0}
+    means = {finalist["number"]: finalist["mean"] for finalist in result["finalists"]}
+    assert result["winner"]["number"] == min(means, key=lambda number: means[number])
+    assert all(len(finalist["valid_mae"]) == 2 for finalist in result["finalists"])
+    assert searched.ask("select name, version from model_versions") == [("dlf-synthetic", 1)]
+    assert searched.ask("select alias, version from registered_model_aliases") == [("champion", 1)]
+    recorded = dict(searched.ask("select key, value from metrics where key like 'test/%'"))
+    assert recorded == {f"test/{name}": value for name, value in result["test"].items()}
+    folder = next((searched.folder / "mlartifacts").rglob("model.safetensors")).parent
+    trained = TrainedModel.load(folder)
+    assert trained.config.values().items() >= result["winner"]["params"].items()
+    assert trained.card.dataset == "synthetic"
+    assert len(searched.study.user_attrs["test_reads"]) == 1
+
+
+def test_a_dry_run_shows_the_space_and_leaves_nothing(tiny_data: Path, tmp_path: Path) -> None:
+    done = run(
+        *("search/run.py", "--dataset", "synthetic", "--data-dir", tiny_data, "--dry-run"),
+        cwd=tmp_path,
+    )
+    assert done.code == 0, done.err
+    assert "learning_rate" in done.out
+    assert "the paper's" in done.out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search/run.py"], "--dataset"),
+        (["search/run.py", "--dataset", "mosy"], "'mosi', 'mosei', 'synthetic'"),
+        (["search/run.py", "--dataset", "mosi", "--trials", "0"], "at least 1"),
+        (["search/run.py", "--dataset", "mosi", "--trials", "many"], "at least 1"),
+        (["search/run.py", "--dataset", "mosi", "--text", "finetuned"], "precomputed"),
+        (["search/run.py", "--dataset", "mosi", "--cpus-per-trial", "0"], "above 0"),
+        (["search/run.py", "--dataset", "mosi", "--frobnicate"], "--frobnicate"),
+        (["search/run.py", "--dataset", "mosi"], "MOSI/Processed/aligned_50.pkl"),
+        (["search/run.py", "--dataset", "synthetic", "--study", "a/b"], "letters, digits"),
+        (["search/run.py", "--dataset", "synthetic", "--tracking-uri", "mlruns"], "sqlite:///"),
+        (["search/run.py", "--dataset", "synthetic", "--storage", "nonsense"], "--storage"),
+        (["search/promote.py"], "--study"),
+        (["search/promote.py", "--study", "nowhere"], "no study 'nowhere'"),
+    ],
+)
+def test_bad_input_is_one_sentence(words: list[str], said: str, tmp_path: Path) -> None:
+    done = run(*words, cwd=tmp_path)
+    assert_refused(done, said)
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def assert_refused(done: Command, said: str) -> None:
+    assert done.code == 2
+    assert said in done.err
+    assert "Traceback" not in done.err
+    sentences = [line for line in done.err.splitlines() if not line.startswith("generating")]
+    assert len(sentences) == 1
+    assert done.out == ""

@@ -1,0 +1,30 @@
+"""A recorder that keeps in memory all that it is told."""
+
+from collections.abc import Mapping
+
+from tracking.recorder import Recorder
+from tracking.records import Outcome, Summary, TrialRecord
+
+
+class MemoryRecorder(Recorder):
+    """Keeps everything that it is told."""
+
+    def __init__(self) -> None:
+        self.started: list[TrialRecord] = []
+        self.epochs: dict[int, list[int]] = {}
+        self.ended: dict[int, Outcome] = {}
+
+    def start_trial(self, trial: TrialRecord) -> None:
+        self.started.append(trial)
+        self.epochs[trial.number] = []
+
+    def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        assert "valid/mae" in metrics
+        self.epochs[number].append(epoch)
+
+    def end_trial(self, number: int, outcome: Outcome) -> None:
+        assert number not in self.ended
+        self.ended[number] = outcome
+
+    def finish(self, summary: Summary) -> None:
+        """Nothing is left to do."""

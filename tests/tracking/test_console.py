@@ -1,0 +1,47 @@
+import io
+import math
+from collections.abc import Callable
+
+import pytest
+
+from tracking.console import ConsoleRecorder
+from tracking.records import Outcome, Summary, TrialRecord, TrialState
+
+Trials = Callable[[int], TrialRecord]
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+def run_trial(
+    recorder: ConsoleRecorder, trial: TrialRecord, values: list[float], outcome: Outcome
+) -> None:
+    recorder.start_trial(trial)
+    for epoch, value in enumerate(values, start=1):
+        recorder.log_epoch(trial.number, epoch, {"valid/mae": value})
+    recorder.end_trial(trial.number, outcome)
+
+
+def test_one_line_per_trial(stream: io.StringIO, trial: Trials) -> None:
+    recorder = ConsoleRecorder(stream, total=20)
+    run_trial(recorder, trial(1), [0.9, 0.887, 0.95], Outcome(state=TrialState.COMPLETE))
+    run_trial(recorder, trial(3), [0.912], Outcome(state=TrialState.PRUNED))
+    failed = Outcome(state=TrialState.FAILED, reason="the loss\nis not finite")
+    run_trial(recorder, trial(12), [math.nan], failed)
+    recorder.finish(Summary(tags={}, metrics={}))
+    best = "(best so far 0.887, trial 1)"
+    assert stream.getvalue().splitlines() == [
+        f"[ 1/20] trial 1     complete after 3 epochs   best validation MAE 0.887   {best}",
+        f"[ 2/20] trial 3     pruned after 1 epoch   best validation MAE 0.912   {best}",
+        f"[ 3/20] trial 12    failed after 1 epoch: the loss is not finite   {best}",
+    ]
+
+
+def test_only_complete_trials_can_be_the_best(stream: io.StringIO, trial: Trials) -> None:
+    recorder = ConsoleRecorder(stream, total=3, finished=1)
+    run_trial(recorder, trial(0), [0.5], Outcome(state=TrialState.PRUNED))
+    assert stream.getvalue() == (
+        "[2/3] trial 0     pruned after 1 epoch   best validation MAE 0.500\n"
+    )

@@ -1,0 +1,285 @@
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from dlf.command import BadInputError, WorkFailedError
+from tracking.background import BackgroundWriter
+from tracking.location import TrackingLocation, resolve
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.mlflow_store import MlflowStore, connect
+from tracking.records import Outcome, StudyRecord, Summary, TrialRecord, TrialState
+
+NOTHING = Summary(tags={}, metrics={})
+Trials = Callable[[int], TrialRecord]
+
+
+def history(store: MlflowStore, run_id: str, name: str) -> list[tuple[int, float]]:
+    return [(m.step, m.value) for m in store.client.get_metric_history(run_id, name)]
+
+
+def record_three_trials(recorder: MlflowRecorder, trial: Trials) -> None:
+    for number in range(3):
+        recorder.start_trial(trial(number))
+    for epoch in (1, 2):
+        recorder.log_epoch(0, epoch, {"valid/mae": 1.0 / epoch, "loss/total": 2.0})
+    recorder.log_epoch(1, 1, {"valid/mae": 1.4})
+    recorder.end_trial(0, Outcome(state=TrialState.COMPLETE))
+    recorder.end_trial(1, Outcome(state=TrialState.PRUNED))
+    recorder.end_trial(2, Outcome(state=TrialState.FAILED, reason="the loss is not finite"))
+
+
+def test_a_study_is_recorded_as_one_run_with_nested_runs(
+    location: TrackingLocation, store: MlflowStore, study: StudyRecord, trial: Trials
+) -> None:
+    recorder = MlflowRecorder(location, study)
+    recorder.ready()
+    record_three_trials(recorder, trial)
+    recorder.finish(Summary(tags={"dlf.best": "0"}, metrics={"best/valid_mae": 0.5}))
+
+    parent = store.client.get_run(recorder.study_run_id)
+    assert parent.info.run_name == study.name
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics == {"best/valid_mae": 0.5}
+    expected = {"dlf.best": "0", "dlf.data": "a digest", "dlf.study": study.name}
+    assert expected.items() <= parent.data.tags.items()
+    experiment = store.client.get_experiment(parent.info.experiment_id)
+    assert experiment.name == "dlf-mosi"
+
+    runs = [store.client.get_run(recorder.run_id(number)) for number in range(3)]
+    assert [run.info.status for run in runs] == ["FINISHED", "KILLED", "FAILED"]
+    assert [run.info.run_name for run in runs] == ["trial 0", "trial 1", "trial 2"]
+    assert [run.data.tags["dlf.state"] for run in runs] == ["complete", "pruned", "failed"]
+    assert runs[2].data.tags["dlf.failure"] == "the loss is not finite"
+    assert "dlf.failure" not in runs[0].data.tags
+    for number, run in enumerate(runs):
+        tags = run.data.tags
+        assert tags["mlflow.parentRunId"] == recorder.study_run_id
+        assert (tags["dlf.trial"], tags["dlf.seed"]) == (str(number), "7")
+        assert tags["dlf.study"] == study.name
+        assert run.data.params == {
+            "learning_rate": "0.30000000000000004",
+            "batch_size": "16",
+            "text": "frozen",
+        }
+    assert history(store, runs[0].info.run_id, "valid/mae") == [(1, 1.0), (2, 0.5)]
+    assert history(store, runs[0].info.run_id, "loss/total") == [(1, 2.0), (2, 2.0)]
+    assert history(store, runs[1].info.run_id, "valid/mae") == [(1, 1.4)]
+    listed = [file.path for file in store.client.list_artifacts(runs[1].info.run_id)]
+    assert listed == ["config.yaml"]
+
+
+def test_recording_leaves_the_terminal_alone(
+    location: TrackingLocation,
+    study: StudyRecord,
+    trial: Trials,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    recorder = MlflowRecorder(location, study)
+    record_three_trials(recorder, trial)
+    recorder.finish(NOTHING)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_configuration_can_be_read_again(
+    location: TrackingLocation,
+    store: MlflowStore,
+    study: StudyRecord,
+    trial: Trials,
+    tmp_path: Path,
+) -> None:
+    recorder = MlflowRecorder(location, study)
+    recorder.start_trial(trial(4))
+    recorder.finish(NOTHING)
+    file = store.client.download_artifacts(recorder.run_id(4), "config.yaml", str(tmp_path))
+    assert Path(file).read_text() == "number: 4\n"
+
+
+def test_an_interrupted_study_leaves_no_run_running(
+    location: TrackingLocation, store: MlflowStore, study: StudyRecord, trial: Trials
+) -> None:
+    recorder = MlflowRecorder(location, study)
+    recorder.start_trial(trial(0))
+    recorder.finish(Summary(tags={}, metrics={}, interrupted=True))
+    assert store.client.get_run(recorder.study_run_id).info.status == "KILLED"
+    run = store.client.get_run(recorder.run_id(0))
+    assert run.info.status == "KILLED"
+    assert run.data.tags["dlf.state"] == "interrupted"
+
+
+def test_artifacts_lie_beside_the_database(
+    sqlite_location: TrackingLocation, study: StudyRecord, trial: Trials
+) -> None:
+    recorder = MlflowRecorder(sqlite_location, study)
+    recorder.start_trial(trial(0))
+    recorder.finish(NOTHING)
+    assert sqlite_location.database_file is not None
+    beside = sqlite_location.database_file.parent / "mlartifacts"
+    assert [f.read_text() for f in beside.rglob("config.yaml")] == ["number: 0\n"]
+
+
+def test_a_dead_server_is_known_soon_and_in_one_sentence(
+    study: StudyRecord, free_port: int
+) -> None:
+    location = resolve(f"http://127.0.0.1:{free_port}")
+    started = time.monotonic()
+    with pytest.raises(BadInputError) as error:
+        MlflowRecorder(location, study).ready()
+    assert time.monotonic() - started < 15
+    assert str(error.value) == (
+        f"the tracking store {location.uri} cannot be used: Connection refused"
+    )
+
+
+def test_another_web_server_is_refused_in_one_sentence(
+    study: StudyRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(BadInputError, match=r"error code 501 != 200$"):
+        MlflowRecorder(resolve(f"http://127.0.0.1:{server.server_port}"), study).ready()
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_file_that_is_no_database_is_refused(study: StudyRecord, tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("these are notes, and long enough to have a header " * 9)
+    with pytest.raises(BadInputError, match="file is not a database"):
+        MlflowRecorder(resolve(f"sqlite:///{tmp_path}/mlflow.db"), study).ready()
+
+
+def test_a_locked_database_is_refused(
+    sqlite_location: TrackingLocation, study: StudyRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracking.mlflow_store.CONTACT_SECONDS", 0.01)
+    assert sqlite_location.database_file is not None
+    owner = sqlite3.connect(sqlite_location.database_file)
+    owner.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(BadInputError, match="database is locked"):
+        MlflowRecorder(sqlite_location, study).ready()
+    owner.close()
+
+
+def test_an_absent_database_server_is_refused(study: StudyRecord, free_port: int) -> None:
+    location = resolve(f"postgresql://me:secret@127.0.0.1:{free_port}/mlflow")
+    with pytest.raises(BadInputError, match="cannot be used") as error:
+        MlflowRecorder(location, study).ready()
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_deleted_experiment_is_refused_with_the_way_back(
+    sqlite_location: TrackingLocation, study: StudyRecord
+) -> None:
+    store = connect(sqlite_location)
+    identity = store.experiment("dlf-mosi", sqlite_location.artifact_root)
+    store.client.delete_experiment(identity)
+    with pytest.raises(BadInputError, match=f"restore --experiment-id {identity}"):
+        MlflowRecorder(sqlite_location, study).ready()
+
+
+def test_a_store_that_vanishes_fails_finish_and_nothing_before(
+    sqlite_location: TrackingLocation,
+    study: StudyRecord,
+    trial: Trials,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder = MlflowRecorder(
+        sqlite_location, study, BackgroundWriter(pause=0.001, patience=0.01, grace=0.1)
+    )
+    recorder.start_trial(trial(0))
+    recorder.run_id(0)
+
+    def gone(*_: object, **__: object) -> None:
+        raise mlflow.MlflowException("the disk is gone\nand more")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_batch", gone)
+    monkeypatch.setattr(mlflow.MlflowClient, "set_terminated", gone)
+    for epoch in range(1, 6):
+        recorder.log_epoch(0, epoch, {"valid/mae": 1.0})
+    recorder.end_trial(0, Outcome(state=TrialState.COMPLETE))
+    with pytest.raises(WorkFailedError) as error:
+        recorder.finish(NOTHING)
+    assert "records could not be written" in str(error.value)
+    assert "the disk is gone" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_store_that_comes_back_has_everything(
+    sqlite_location: TrackingLocation,
+    study: StudyRecord,
+    trial: Trials,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder = MlflowRecorder(sqlite_location, study, BackgroundWriter(pause=0.001))
+    recorder.ready()
+    working, outages = mlflow.MlflowClient.log_batch, [1, 2, 3]
+
+    def stumbling(client: mlflow.MlflowClient, *args: object, **named: object) -> None:
+        if outages:
+            outages.pop()
+            raise mlflow.MlflowException("away")
+        working(client, *args, **named)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_batch", stumbling)
+    record_three_trials(recorder, trial)
+    recorder.finish(NOTHING)
+    monkeypatch.undo()
+    store = connect(sqlite_location)
+    assert history(store, recorder.run_id(0), "valid/mae") == [(1, 1.0), (2, 0.5)]
+
+
+def test_a_trial_without_a_run_is_told_as_such(
+    sqlite_location: TrackingLocation,
+    study: StudyRecord,
+    trial: Trials,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder = MlflowRecorder(sqlite_location, study)
+    recorder.ready()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise mlflow.MlflowException.invalid_parameter_value("no such run")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "create_run", refuse)
+    recorder.start_trial(trial(0))
+    recorder.log_epoch(0, 1, {"valid/mae": 1.0})
+    with pytest.raises(WorkFailedError, match="no such run"):
+        recorder.finish(NOTHING)
+    with pytest.raises(WorkFailedError, match="trial 0 has no run"):
+        recorder.run_id(0)
+
+
+QUIET_SEARCH = """
+import sys, time
+from tracking.location import resolve
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.records import StudyRecord, Summary
+recorder = MlflowRecorder(resolve(None), StudyRecord(name="s", dataset="mosi", tags={}))
+recorder.ready()
+recorder.finish(Summary(tags={}, metrics={}))
+print(sorted({"ray", "optuna", "torch", "search"} & set(sys.modules)))
+"""
+
+
+def test_a_fresh_store_is_made_in_silence(tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", QUIET_SEARCH],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    assert (tmp_path / "mlflow.db").is_file()
