@@ -1,6 +1,7 @@
 """The flags that the search and its promotion have in common, and how they are read."""
 
 import argparse
+import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -27,7 +28,12 @@ def add_shared_flags(parser: CommandParser) -> None:
     """Add the flags that say where things lie, what a trial gets, and how to print."""
     add = parser.add_argument
     add("--storage", metavar="URL", help="of the study; left out: a journal in its folder")
-    add("--tracking-uri", metavar="URI", help="of MLflow; left out: mlflow.db in this folder")
+    add(
+        "--tracking-uri",
+        metavar="URI",
+        default=os.environ.get("MLFLOW_TRACKING_URI"),
+        help="of MLflow; left out: $MLFLOW_TRACKING_URI, else mlflow.db in this folder",
+    )
     add("--output", type=Path, default=Path("runs"), help="the folder of all studies")
     add("--cpus-per-trial", type=_above_zero, default=1.0, metavar="X", help="may be a fraction")
     add(

@@ -5,6 +5,7 @@ Both the search and its promotion come through here.
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,6 @@ RAY_SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
 DEFAULT_GPU_SHARE = 0.25
@@ -100,7 +100,8 @@ def run_trials(
 ) -> dict[int, Path]:
     """Run every trial that the ledger gives out, and return where each left its final state.
 
-    If it is interrupted, the trials under way are closed in the ledger as failed.
+    On the first Ctrl-C Tune comes to rest between two events; then the trials under way are closed
+    in the ledger as failed, and `KeyboardInterrupt` is raised here, where nothing is half done.
 
     Args:
         ledger: gives out the trials, and takes in how they go.
@@ -130,10 +131,15 @@ def run_trials(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=keep_final_state),
         ),
     )
+    handler = signal.getsignal(signal.SIGINT)
     try:
         results = tuner.fit()
     finally:
+        signal.signal(signal.SIGINT, handler)
+        interrupted = not ledger.done
         ledger.interrupt()
+    if interrupted:
+        raise KeyboardInterrupt
     return {
         TrialPlan.model_validate_json(result.config[PLAN]).number: Path(result.checkpoint.path)
         for result in (results[i] for i in range(len(results)))

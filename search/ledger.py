@@ -19,13 +19,20 @@ class TrialLedger:
         self.epochs_trained = 0
         self._source = source
         self._recorder = recorder
+        self._exhausted = False
         self._running: dict[str, int] = {}
         self._epochs: dict[str, int] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether the source has no more trials, and all of them have ended."""
+        return self._exhausted and not self._running
 
     def start(self, key: str) -> TrialPlan | None:
         """Begin the next trial, if there is one."""
         plan = self._source.next_trial()
         if plan is None:
+            self._exhausted = True
             return None
         self._running[key] = plan.number
         self._epochs[key] = 0

@@ -36,7 +36,7 @@ from search.study import StudyIdentity, StudyPlace
 from search.study_trials import PAPER_TRIAL, StudyTrials, count_states, finished_trials
 from search.trainable import Workplace
 from tracking.console import ConsoleRecorder
-from tracking.location import resolve
+from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
 from tracking.records import StudyRecord, Summary
@@ -66,6 +66,9 @@ def main() -> int:
         base=paper_config(request.dataset),
         space=Space.load(),
     )
+    place = StudyPlace(request.study, request.output, request.storage)
+    place.refuse_if_taken()
+    location = resolve(request.tracking_uri)
     with local_ray():
         resources = fit_resources(
             request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
@@ -73,7 +76,7 @@ def main() -> int:
         if request.dry_run:
             print(describe_search(identity, request.trials, resources))
             return EXIT_DONE
-        result = search(request, identity, resources)
+        result = search(request, identity, place, location, resources)
     if request.json_only:
         print(result.model_dump_json())
     else:
@@ -100,12 +103,15 @@ def read_request() -> SearchRequest:
     return SearchRequest.model_validate(vars(args))
 
 
-def search(request: SearchRequest, identity: StudyIdentity, resources: Resources) -> SearchResult:
+def search(
+    request: SearchRequest,
+    identity: StudyIdentity,
+    place: StudyPlace,
+    location: TrackingLocation,
+    resources: Resources,
+) -> SearchResult:
     """Run all trials of a new study."""
     started = time.monotonic()
-    place = StudyPlace(request.study, request.output, request.storage)
-    place.refuse_if_taken()
-    location = resolve(request.tracking_uri)
     mlflow = MlflowRecorder(
         location,
         StudyRecord(name=request.study, dataset=identity.dataset, tags=identity.tags()),

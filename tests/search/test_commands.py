@@ -6,6 +6,7 @@ against each other; then it is promoted.
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from typing import Any, NamedTuple
 import optuna
 import pytest
 
+import search.promote
+import search.run
+from dlf.command import run_command
 from dlf.config import Config
 from dlf.trained_model import TrainedModel
 from search.study import StudyPlace
@@ -28,7 +32,7 @@ STATES = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 class Command(NamedTuple):
     """What a command left behind."""
 
-    code: int
+    code: int | str | None
     out: str
     err: str
 
@@ -211,29 +215,72 @@ def test_a_dry_run_shows_the_space_and_leaves_nothing(tiny_data: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupted_search_closes_its_study_and_says_130(
+    tiny_data: Path, tmp_path: Path
+) -> None:
+    words = ["search/run.py", "--dataset", "synthetic", "--data-dir", str(tiny_data)]
+    words += ["--trials", "500", "--max-epochs", "2", "--study", "cut"]
+    process = subprocess.Popen(
+        [sys.executable, ROOT / words[0], *words[1:]],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("["):
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    study, _ = StudyPlace("cut", tmp_path / "runs", None).load()
+    assert 0 < len(study.trials) < 500
+    assert not any(trial.state.name == "RUNNING" for trial in study.trials)
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        running = "select count(*) from runs where status = 'RUNNING'"
+        assert database.execute(running).fetchone() == (0,)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["search/run.py"], "--dataset"),
-        (["search/run.py", "--dataset", "mosy"], "'mosi', 'mosei', 'synthetic'"),
-        (["search/run.py", "--dataset", "mosi", "--trials", "0"], "at least 1"),
-        (["search/run.py", "--dataset", "mosi", "--trials", "many"], "at least 1"),
-        (["search/run.py", "--dataset", "mosi", "--text", "finetuned"], "precomputed"),
-        (["search/run.py", "--dataset", "mosi", "--cpus-per-trial", "0"], "above 0"),
-        (["search/run.py", "--dataset", "mosi", "--frobnicate"], "--frobnicate"),
-        (["search/run.py", "--dataset", "mosi"], "MOSI/Processed/aligned_50.pkl"),
-        (["search/run.py", "--dataset", "synthetic", "--study", "a/b"], "letters, digits"),
-        (["search/run.py", "--dataset", "synthetic", "--tracking-uri", "mlruns"], "sqlite:///"),
-        (["search/run.py", "--dataset", "synthetic", "--storage", "nonsense"], "--storage"),
-        (["search/promote.py"], "--study"),
-        (["search/promote.py", "--study", "nowhere"], "no study 'nowhere'"),
+        (["run"], "--dataset"),
+        (["run", "--dataset", "mosy"], "'mosi', 'mosei', 'synthetic'"),
+        (["run", "--dataset", "mosi", "--trials", "0"], "at least 1"),
+        (["run", "--dataset", "mosi", "--trials", "many"], "at least 1"),
+        (["run", "--dataset", "mosi", "--text", "finetuned"], "precomputed"),
+        (["run", "--dataset", "mosi", "--cpus-per-trial", "0"], "above 0"),
+        (["run", "--dataset", "mosi", "--frobnicate"], "--frobnicate"),
+        (["run", "--dataset", "mosi"], "MOSI/Processed/aligned_50.pkl"),
+        (["run", "--dataset", "synthetic", "--study", "a/b"], "letters, digits"),
+        (["run", "--dataset", "synthetic", "--tracking-uri", "mlruns"], "sqlite:///"),
+        (["run", "--dataset", "synthetic", "--storage", "nonsense"], "--storage"),
+        (["promote"], "--study"),
+        (["promote", "--study", "nowhere"], "no study 'nowhere'"),
     ],
 )
-def test_bad_input_is_one_sentence(words: list[str], said: str, tmp_path: Path) -> None:
-    done = run(*words, cwd=tmp_path)
-    assert_refused(done, said)
+def test_bad_input_is_one_sentence(
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as left:
+        run_command({"run": search.run.main, "promote": search.promote.main}[words[0]])
+    out, err = capsys.readouterr()
+    assert_refused(Command(left.value.code, out, err), said)
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_process_ends_with_that_sentence_and_code(tmp_path: Path) -> None:
+    assert_refused(run("search/run.py", "--dataset", "mosi", cwd=tmp_path), "--dataset synthetic")
 
 
 def assert_refused(done: Command, said: str) -> None:
