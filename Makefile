@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/installed
 .PHONY: search test check ui clean
 
 search: $(INSTALLED)  ## search the synthetic dataset: 20 trials in a few minutes
-	$(BIN)/python search/run.py --dataset synthetic --trials 20 --max-epochs 9
+	$(BIN)/python search/run.py --dataset synthetic --trials 20 --max-epochs 6
 
 test: $(INSTALLED)  ## run the whole test suite
 	$(BIN)/python -m pytest

@@ -20,7 +20,7 @@ Value = float | int | str
 class Section(BaseModel):
     """A frozen part of the configuration that refuses names it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelConfig(Section):

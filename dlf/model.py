@@ -146,6 +146,7 @@ class DLF(nn.Module):
         values, lengths = features
         if self.config.padding == "reference":
             lengths = torch.full_like(lengths, values.shape[1])
+        values = values * Steps(values, lengths).mask()[:, :, None]
         if modality == "text":
             values = F.dropout(values, self.config.text_dropout, self.training)
         kernel = self.kernel(modality)

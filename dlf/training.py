@@ -95,7 +95,9 @@ class Training:
         self._train = Clips(train, sizes, config, device)
         self._valid = Clips(valid, sizes, config, device)
         self._weights = LossWeights.of(config.loss, torch.device(device))
-        self._optimizer = torch.optim.Adam(self.model.parameters(), config.training.learning_rate)
+        self._optimizer = torch.optim.Adam(
+            self.model.parameters(), config.training.learning_rate, fused=True
+        )
         self._schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self._optimizer,
             factor=config.training.plateau_factor,
@@ -148,7 +150,7 @@ class Training:
         return record
 
     def state(self) -> dict[str, Any]:
-        """Return all that `restore` needs, as tensors and plain values."""
+        """Return all that `restore` needs, as plain values and the tensors that training changes."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -184,7 +186,9 @@ class Training:
                 outputs, batch.labels, self._weights, self.config.loss.orthogonality_width
             )
             terms.total.backward()
-            nn.utils.clip_grad_value_(self.model.parameters(), self.config.training.clip_value)
+            nn.utils.clip_grad_value_(
+                self.model.parameters(), self.config.training.clip_value, foreach=True
+            )
             if count % accumulation == 0:
                 self._optimizer.step()
                 self._optimizer.zero_grad()

@@ -48,7 +48,7 @@ def test_an_epoch_has_every_clip_once(clips: Clips) -> None:
 def test_the_order_depends_on_seed_and_epoch_alone(clips: Clips) -> None:
     first = clips.shuffled(0, 1)
     torch.manual_seed(99)
-    np.random.seed(99)  # noqa: NPY002
+    np.random.seed(99)
     clips.shuffled(5, 5)
     assert equal(first, clips.shuffled(0, 1))
     others = [clips.shuffled(0, 2), clips.shuffled(1, 1), clips.shuffled(1, 0)]
@@ -73,7 +73,7 @@ def test_clips_of_similar_length_come_together(masked: Clips, split: Split) -> N
 
 def test_batches_do_not_come_in_order_of_length(masked: Clips, split: Split) -> None:
     longest = [split.text.lengths[rows].max() for rows in masked.shuffled(0, 1)]
-    assert longest != sorted(longest)
+    assert (np.diff(longest) < 0).sum() > 5, "three pools in order have two steps down"
 
 
 def test_values_are_those_of_the_split(clips: Clips, split: Split) -> None:

@@ -77,7 +77,7 @@ class TestMargin:
         features = normal(0, len(labels), WIDTH).requires_grad_()
         loss = margin_loss(features, torch.tensor(labels), torch.tensor(5.0))
         loss.backward()
-        assert float(loss) == 0
+        assert loss.item() == 0
         assert features.grad is not None
         assert not features.grad.any()
 
@@ -238,7 +238,9 @@ class TestTerms:
             assert float(getattr(terms, name)) == pytest.approx(value, rel=1e-6), name
 
     def test_the_margin_reaches_its_term(self) -> None:
-        values = [float(loss_terms(OUTPUTS, LABELS, weights(margin=x), None).margin) for x in (0, 1)]
+        values = [
+            float(loss_terms(OUTPUTS, LABELS, weights(margin=x), None).margin) for x in (0, 1)
+        ]
         assert values[0] < values[1]
 
     def test_total_is_the_weighted_sum(self) -> None:

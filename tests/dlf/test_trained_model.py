@@ -1,0 +1,63 @@
+"""A trained model as a folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlf.batching import Clips
+from dlf.config import Config
+from dlf.data import Split
+from dlf.metrics import compute_metrics
+from dlf.modalities import InputSizes
+from dlf.model import DLF
+from dlf.trained_model import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, TrainedModel
+from dlf.training import predict
+
+
+@pytest.fixture
+def split(planted_split: Callable[..., Split]) -> Split:
+    return planted_split(12, seed=0)
+
+
+@pytest.fixture
+def trained(tiny_config: Config, tiny_sizes: InputSizes, split: Split) -> TrainedModel:
+    """A model with random weights, which is as good as any here."""
+    torch.manual_seed(7)
+    config = tiny_config.with_values({"margin": 0.3, "memory_layers": 2})
+    model = DLF(config.model, tiny_sizes)
+    metrics = compute_metrics(predict(model, Clips(split, tiny_sizes, config, "cpu")), split.labels)
+    card = ModelCard(
+        dataset="synthetic",
+        dataset_digest="d" * 64,
+        sizes=tiny_sizes,
+        seed=3,
+        epoch=5,
+        valid=metrics,
+    )
+    return TrainedModel(model, config, card)
+
+
+def test_saved_and_loaded_predicts_the_same(
+    trained: TrainedModel, split: Split, tmp_path: Path
+) -> None:
+    folder = tmp_path / "not there" / "yet"
+    trained.save(folder)
+    loaded = TrainedModel.load(folder)
+    assert loaded.config == trained.config
+    assert loaded.card == trained.card
+    clips = Clips(split, loaded.card.sizes, loaded.config, "cpu")
+    expected = predict(trained.model, clips)
+    assert np.array_equal(predict(loaded.model, clips), expected)
+    assert compute_metrics(expected, split.labels) == loaded.card.valid
+    assert np.ptp(expected) > 0
+
+
+@pytest.mark.parametrize("name", [CONFIG_FILE, CARD_FILE, WEIGHTS_FILE])
+def test_a_missing_file_is_named(trained: TrainedModel, tmp_path: Path, name: str) -> None:
+    trained.save(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        TrainedModel.load(tmp_path)

@@ -1,0 +1,257 @@
+"""Training: its records, its ends, and that it can be saved and restored unnoticed."""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dlf.batching import Clips
+from dlf.config import Config, Value
+from dlf.data import Split
+from dlf.metrics import compute_metrics
+from dlf.modalities import InputSizes
+from dlf.training import EpochRecord, NonFiniteError, Training, predict
+
+Trainings = Callable[..., Training]
+
+
+@pytest.fixture(scope="module")
+def train(planted_split: Callable[..., Split]) -> Split:
+    return planted_split(44, seed=1)
+
+
+@pytest.fixture(scope="module")
+def valid(planted_split: Callable[..., Split]) -> Split:
+    return planted_split(24, seed=2)
+
+
+@pytest.fixture(scope="module")
+def training_of(
+    tiny_config: Config, tiny_sizes: InputSizes, train: Split, valid: Split
+) -> Trainings:
+    """Make a training of the tiny model; 44 clips are 6 batches."""
+
+    def make(seed: int = 0, max_epochs: int = 4, **values: Value) -> Training:
+        config = tiny_config.with_values(values)
+        return Training(config, tiny_sizes, train, valid, seed=seed, max_epochs=max_epochs)
+
+    return make
+
+
+def timeless(history: list[EpochRecord]) -> list[dict[str, Any]]:
+    return [record.model_dump(exclude={"seconds"}) for record in history]
+
+
+def assert_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+class TestSameAgain:
+    def test_one_seed_is_one_training(self, training_of: Trainings) -> None:
+        first, second, other = (training_of(seed=seed, max_epochs=2) for seed in (3, 3, 4))
+        for training in (first, second, other):
+            torch.rand(training.seed)
+            list(training.epochs())
+        assert timeless(first.history) == timeless(second.history)
+        assert_equal(first.model.state_dict(), second.model.state_dict())
+        assert timeless(first.history) != timeless(other.history)
+
+    @pytest.mark.parametrize("after", [1, 3])
+    def test_saved_and_restored_goes_on_as_if_nothing_had_happened(
+        self, training_of: Trainings, after: int
+    ) -> None:
+        settings: dict[str, Any] = {
+            "max_epochs": 4,
+            "plateau_patience": 0,
+            "learning_rate": 0.02,
+            "patience": 5,
+        }
+        whole = training_of(**settings)
+        list(whole.epochs())
+        rates = [record.learning_rate for record in whole.history]
+        assert len(set(rates)) > 1, "the schedule has something to remember"
+
+        interrupted = training_of(**settings)
+        for _ in range(after):
+            interrupted.train_epoch()
+        file = BytesIO()
+        torch.save(interrupted.state(), file)
+        file.seek(0)
+        torch.manual_seed(12345)
+        resumed = training_of(**settings)
+        resumed.restore(torch.load(file, weights_only=True))
+        assert resumed.history == interrupted.history
+        list(resumed.epochs())
+
+        assert timeless(resumed.history) == timeless(whole.history)
+        assert_equal(resumed.model.state_dict(), whole.model.state_dict())
+        assert_equal(resumed.best_weights, whole.best_weights)
+
+    def test_the_schedule_is_restored(self, training_of: Trainings) -> None:
+        # nothing gets better, so the rate is halved after the second epoch that is not
+        settings = {"max_epochs": 4, "clip_value": 1e-30, "plateau_patience": 1}
+        interrupted, resumed = training_of(**settings), training_of(**settings)
+        interrupted.train_epoch()
+        interrupted.train_epoch()
+        resumed.restore(interrupted.state())
+        rates = [record.learning_rate for record in resumed.epochs()]
+        assert rates == [3e-3, 1.5e-3]
+
+    def test_a_finished_training_stays_finished(self, training_of: Trainings) -> None:
+        training = training_of(max_epochs=1)
+        training.train_epoch()
+        resumed = training_of(max_epochs=1)
+        assert not resumed.finished
+        resumed.restore(training.state())
+        assert resumed.finished
+        assert list(resumed.epochs()) == []
+
+
+class TestEnds:
+    def test_by_number(self, training_of: Trainings) -> None:
+        records = list(training_of(max_epochs=3).epochs())
+        assert [record.epoch for record in records] == [1, 2, 3]
+        assert [record.finished for record in records] == [False, False, True]
+
+    def test_by_patience_and_the_plateau_halves_the_rate(self, training_of: Trainings) -> None:
+        # gradients clipped to nearly nothing change no weight: no epoch is better than the first
+        training = training_of(
+            max_epochs=50, clip_value=1e-30, patience=4, plateau_patience=1, plateau_factor=0.5
+        )
+        records = list(training.epochs())
+        assert [record.epoch for record in records] == [1, 2, 3, 4, 5]
+        assert [record.finished for record in records] == [False] * 4 + [True]
+        assert {record.best_epoch for record in records} == {1}
+        rates = [record.learning_rate for record in records]
+        assert rates == [3e-3, 3e-3, 3e-3, 1.5e-3, 1.5e-3]
+
+    @pytest.mark.parametrize(
+        ("rate", "accumulation", "says"),
+        [(1e30, 1, "loss/"), (1e30, 6, "validation prediction")],
+    )
+    def test_by_numbers_that_are_none(
+        self, training_of: Trainings, rate: float, accumulation: int, says: str
+    ) -> None:
+        training = training_of(learning_rate=rate, accumulation=accumulation)
+        with pytest.raises(NonFiniteError, match=f"{says}.*epoch 1"):
+            training.train_epoch()
+        assert training.history == []
+
+    def test_by_a_weight_that_is_none(self, training_of: Trainings) -> None:
+        training = training_of()
+        training.train_epoch()
+        with torch.no_grad():
+            training.model.fusion_head.out.bias.fill_(torch.nan)
+        with pytest.raises(NonFiniteError, match="loss/total is nan in epoch 2"):
+            training.train_epoch()
+
+
+class TestRecord:
+    def test_best_weights_are_those_of_the_best_epoch(
+        self, training_of: Trainings, tiny_sizes: InputSizes, valid: Split
+    ) -> None:
+        training = training_of(max_epochs=8, learning_rate=0.02)
+        records = list(training.epochs())
+        last = records[-1]
+        errors = [record.valid.mae for record in records]
+        assert 1 < last.best_epoch < last.epoch, "the best epoch is neither the first nor the last"
+        assert last.best_epoch == 1 + int(np.argmin(errors))
+        assert [record.best_mae for record in records] == list(np.minimum.accumulate(errors))
+        assert last.named()["valid/best_mae"] == min(errors)
+
+        clips = Clips(valid, tiny_sizes, training.config, "cpu")
+        assert compute_metrics(predict(training.model, clips), valid.labels) == last.valid
+        training.model.load_state_dict(training.best_weights)
+        metrics = compute_metrics(predict(training.model, clips), valid.labels)
+        assert metrics == records[last.best_epoch - 1].valid
+
+    def test_names(self, training_of: Trainings) -> None:
+        record = training_of().train_epoch()
+        named = record.named()
+        measured = {"mae", "corr", "acc7", "acc5", "acc2", "f1"}
+        losses = {"total", "task", "reconstruction", "specific", "margin", "orthogonality"}
+        assert set(named) == (
+            {f"loss/{name}" for name in losses}
+            | {f"{split}/{name}" for split in ("train", "valid") for name in measured}
+            | {"valid/best_mae"}
+        )
+        assert named["train/mae"] == record.train.mae
+        assert named["loss/margin"] == record.loss.margin
+        assert all(np.isfinite(value) for value in named.values())
+
+    def test_training_metrics_are_of_the_clips_own_labels(self, training_of: Trainings) -> None:
+        training = training_of(learning_rate=1e-30, **dict.fromkeys(DROPOUTS, 0.0))
+        record = training.train_epoch()
+        expected = compute_metrics(
+            predict(training.model, training._train), training._train.labels.numpy()
+        )
+        assert record.train.mae == pytest.approx(expected.mae, rel=1e-5)
+        assert record.train.corr == pytest.approx(expected.corr, abs=1e-4)
+
+
+DROPOUTS = [name for name in Config().values() if name.endswith("_dropout")]
+
+
+class TestSteps:
+    @pytest.mark.parametrize(("accumulation", "steps"), [(1, 6), (4, 1), (3, 2), (6, 1), (100, 1)])
+    def test_one_for_each_whole_group_of_batches(
+        self, training_of: Trainings, accumulation: int, steps: int
+    ) -> None:
+        training = training_of(accumulation=accumulation)
+        before = {name: x.clone() for name, x in training.model.state_dict().items()}
+        training.train_epoch()
+        taken = {int(state["step"]) for state in training.state()["optimizer"]["state"].values()}
+        assert taken == {steps}
+        after = training.model.state_dict()
+        assert not any(torch.equal(before[name], after[name]) for name in before)
+
+    def test_more_accumulation_than_batches_is_as_many(self, training_of: Trainings) -> None:
+        first, second = training_of(accumulation=100), training_of(accumulation=6)
+        assert timeless([first.train_epoch()]) == timeless([second.train_epoch()])
+        assert_equal(first.model.state_dict(), second.model.state_dict())
+
+    def test_gradients_left_over_do_not_reach_the_next_epoch(self, training_of: Trainings) -> None:
+        training = training_of(accumulation=4)
+        training.train_epoch()
+        resumed = training_of(accumulation=4)
+        resumed.restore(training.state())
+        assert all(parameter.grad is None for parameter in resumed.model.parameters())
+        file = BytesIO()
+        torch.save(training.state(), file)
+        training.train_epoch()
+        file.seek(0)
+        resumed.restore(torch.load(file, weights_only=True))
+        resumed.train_epoch()
+        assert_equal(training.model.state_dict(), resumed.model.state_dict())
+
+
+def test_it_learns(
+    tiny_config: Config, tiny_sizes: InputSizes, planted_split: Callable[..., Split]
+) -> None:
+    train, valid = planted_split(160, seed=5), planted_split(60, seed=6)
+    config = tiny_config.with_values({"learning_rate": 5e-3})
+    training = Training(config, tiny_sizes, train, valid, seed=0, max_epochs=6)
+    last = list(training.epochs())[-1]
+    of_the_median = float(np.abs(valid.labels - np.median(train.labels)).mean())
+    assert last.best_mae < 0.7 * of_the_median
+    assert last.valid.corr > 0.7
+    assert last.loss.total < training.history[0].loss.total
+
+
+def test_predictions_come_in_the_order_of_the_split(
+    tiny_config: Config, tiny_sizes: InputSizes, training_of: Trainings, valid: Split
+) -> None:
+    training = training_of()
+    clips = Clips(valid, tiny_sizes, tiny_config, "cpu")
+    predictions = predict(training.model, clips)
+    assert predictions.shape == (len(valid),)
+    for row in range(len(valid)):
+        with torch.inference_mode():
+            alone = training.model(clips.batch(np.array([row])).inputs).prediction
+        assert predictions[row] == pytest.approx(alone.item(), abs=1e-5)
