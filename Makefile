@@ -5,7 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: search test check ui clean
+.DEFAULT_GOAL := help
+.PHONY: help search test check ui clean
+
+help:  ## list what can be made
+	@grep -E "^[a-z]+:.*##" $(MAKEFILE_LIST) | sed -E "s/:.*## /\t/" | expand -t 10
 
 search: $(INSTALLED)  ## search the synthetic dataset: 20 trials in a few minutes
 	$(BIN)/python search/run.py --dataset synthetic --trials 20 --max-epochs 6

@@ -24,7 +24,7 @@ class Section(BaseModel):
 
 
 class ModelConfig(Section):
-    """The architecture (section 3 of the paper) and its dropouts."""
+    """The architecture and its dropouts."""
 
     width: int = Field(50, ge=4, description="channels of every hidden representation")
     heads: int = Field(10, ge=1, description="attention heads; a divisor of the width")
@@ -60,7 +60,7 @@ class ModelConfig(Section):
 
 
 class LossConfig(Section):
-    """The weights of equation 15, and the margin mu of equation 7."""
+    """The margin mu of equation 7, and the weights of the decoupling and prediction losses."""
 
     margin: float = Field(0.15, ge=0, description="mu, per unit of difference between two labels")
     lambda_r: float = Field(0.1, ge=0, description="weight of the reconstruction loss")

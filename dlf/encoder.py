@@ -1,7 +1,7 @@
 """The transformer encoder that DLF builds everything from, for self- and cross-attention.
 
-Pre-norm layers, causal attention, sinusoidal positions (equations 9 to 11 of the paper, with the
-norms first, as in the released implementation).
+Pre-norm layers, causal attention, sinusoidal positions (equation 11 of the paper, with the norms
+first, as in the released implementation).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The losses of DLF: equations 3, 5 to 8, 14 and 15 of the paper.
+"""The losses of DLF: the four regularisers of the disentanglement, and the predictions' own.
 
 Every term is a pure function of tensors, without a loop over samples and without reading a value
 back, so that a step can be compiled, captured, and vectorised over configurations.
@@ -20,7 +20,7 @@ NORM_FLOOR = 1e-12
 
 
 class LossWeights(NamedTuple):
-    """The margin and the weights of equations 14 and 15, as scalar tensors."""
+    """The margin, the lambdas and the betas, as scalar tensors."""
 
     margin: Tensor
     lambda_r: Tensor
@@ -40,7 +40,7 @@ class LossWeights(NamedTuple):
 
 
 class LossTerms(NamedTuple):
-    """The total of equation 15 and its parts before their lambdas; each a scalar."""
+    """The total loss, and its parts before their lambdas; each a scalar."""
 
     total: Tensor
     task: Tensor
@@ -96,13 +96,16 @@ def loss_terms(
 
 
 def step_mean_squared_error(estimate: Steps, target: Steps) -> Tensor:
-    """Return the squared error, averaged over channels, valid steps and clips (eq. 3 and 5)."""
+    """Return the squared error, averaged over channels, valid steps and clips.
+
+    It is the reconstruction loss L_r, and the specific loss L_s.
+    """
     squared = (estimate.values - target.values).square().mean(dim=-1)
     return _mean_over_steps(squared, target)
 
 
 def orthogonality_loss(specific: Steps, shared: Steps, row_width: int | None) -> Tensor:
-    """Return the mean positive cosine of specific and shared features (equation 8).
+    """Return L_o, the mean positive cosine of specific and shared features.
 
     One cosine per valid step, or one per `row_width` channels of it.
     """
@@ -116,7 +119,7 @@ def orthogonality_loss(specific: Steps, shared: Steps, row_width: int | None) ->
 
 
 def margin_loss(features: Tensor, labels: Tensor, margin: Tensor) -> Tensor:
-    """Return the margin loss of the aligned shared features (equation 7, as released).
+    """Return L_m, the margin loss of the aligned shared features (equation 7, as released).
 
     Every row is an anchor; rows of the same label are its positives, all others its negatives. A
     triplet costs max(0, margin |y_anchor - y_negative| - cos(positive) + cos(negative)); costs are

@@ -1,4 +1,4 @@
-"""The six metrics of the paper (section 4.2), as the field computes them."""
+"""The six metrics of the paper as the field computes them."""
 
 import numpy as np
 from numpy.typing import NDArray

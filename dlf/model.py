@@ -1,6 +1,7 @@
 """DLF: disentangle each modality, draw audio and vision to language, predict on three levels.
 
-Sections 3.2 to 3.4 of Wang et al., AAAI 2025, with the details of the released implementation.
+The feature disentanglement module (FDM), language-focused attractor (LFA) and hierarchical
+predictions (HP) of Wang et al., AAAI 2025, with the details of the released implementation.
 """
 
 from typing import NamedTuple
@@ -23,7 +24,7 @@ class Outputs(NamedTuple):
     """What a forward pass gives to the losses; dictionaries have one entry per modality."""
 
     prediction: Tensor
-    """[B], the fused prediction: the model's answer (equation 13)"""
+    """[B], the fused prediction: the model's answer"""
     shared_prediction: Tensor
     """[B], from the shared features alone"""
     specific_predictions: dict[Modality, Tensor]
@@ -31,15 +32,15 @@ class Outputs(NamedTuple):
     projected: Sequences
     """the convolved features, which the reconstruction aims at"""
     specific: Sequences
-    """what is a modality's own (equation 1)"""
+    """what is a modality's own"""
     shared: Sequences
-    """what it has in common with the others (equation 1)"""
+    """what it has in common with the others"""
     reconstructed: Sequences
-    """the projected features, rebuilt from specific and shared (equation 2)"""
+    """the projected features, rebuilt from specific and shared"""
     respecified: Sequences
-    """the specific encoders' reading of the reconstruction (equation 4)"""
+    """the specific encoders' reading of the reconstruction"""
     aligned: dict[Modality, Tensor]
-    """[B, width] each, the shared features of all steps in one vector (equation 7)"""
+    """[B, width] each, the shared features of all steps in one vector, for the margin loss"""
 
 
 class DLF(nn.Module):
@@ -174,7 +175,7 @@ class DLF(nn.Module):
         return F.linear(valid.transpose(1, 2).flatten(1), weight, alignment.bias)
 
     def _attract(self, modality: Modality, specific: Sequences) -> Tensor:
-        """Draw a modality's specific features to language (equations 9 to 11), [B, width]."""
+        """Draw a modality's specific features to language, [B, width] (the LFA)."""
         if modality == "text":
             attracted: Steps = self.attractors["text"](specific["text"])
         else:
@@ -184,7 +185,7 @@ class DLF(nn.Module):
 
 
 class PredictionHead(nn.Module):
-    """Two linear layers with a residual, and one number from their sum (equation 12)."""
+    """Two linear layers with a residual, and one number from their sum (HP)."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()

@@ -150,7 +150,7 @@ class Training:
         return record
 
     def state(self) -> dict[str, Any]:
-        """Return all that `restore` needs, as plain values and the tensors that training changes."""
+        """Return all that `restore` needs, in plain values and the live tensors."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
