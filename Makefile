@@ -1,6 +1,7 @@
 # `make search` and `make test` need nothing but Python, pip and make; they set up .venv themselves.
 
 PYTHON ?= python3
+PORT ?= 5000
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -9,7 +10,7 @@ INSTALLED := $(VENV)/installed
 .PHONY: help search test check ui clean
 
 help:  ## list what can be made
-	@grep -E "^[a-z]+:.*##" $(MAKEFILE_LIST) | sed -E "s/:.*## /\t/" | expand -t 10
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 search: $(INSTALLED)  ## search the synthetic dataset: 20 trials in a few minutes
 	$(BIN)/python search/run.py --dataset synthetic --trials 20 --max-epochs 6
@@ -22,8 +23,8 @@ check: $(INSTALLED)  ## lint, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-ui: $(INSTALLED)  ## open the MLflow UI on what was tracked here: http://127.0.0.1:5000
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --port 5000 \
+ui: $(INSTALLED)  ## open the MLflow UI on what was tracked here, http://127.0.0.1:5000 (or PORT=...)
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) \
 		--backend-store-uri sqlite:///mlflow.db --default-artifact-root mlartifacts
 
 clean:  ## remove the environment and all caches; data, studies and tracking stay

@@ -3,12 +3,14 @@
 import argparse
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+
+MAX_SEED = 2**32 - 1
 
 
 class BadInputError(Exception):
@@ -22,12 +24,9 @@ class WorkFailedError(Exception):
 class CommandParser(argparse.ArgumentParser):
     """An argument parser that answers a bad flag with one sentence instead of a page of usage."""
 
-    def __init__(self, *, description: str, prog: str | None = None) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__(
-            prog=prog,
-            description=description,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-            allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False, **options
         )
 
     def error(self, message: str) -> NoReturn:
@@ -47,10 +46,10 @@ def positive_int(text: str) -> int:
     return int(text)
 
 
-def natural_int(text: str) -> int:
-    """Parse a whole number of at least 0, for argparse's `type`."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+def seed_int(text: str) -> int:
+    """Parse a whole number that can seed every generator we use, for argparse's `type`."""
+    if not text.isdecimal() or int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_SEED}")
     return int(text)
 
 

@@ -4,7 +4,6 @@ Every leaf has a name of its own whichever section it stands in, so that a searc
 line and a tracking server all call it by one short name: `margin`, `lambda_r`, `learning_rate`.
 """
 
-import hashlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Literal, Self
@@ -137,10 +136,6 @@ class Config(Section):
         except yaml.YAMLError as error:
             raise BadInputError(f"the configuration is not YAML: {one_line(error)}") from error
         return _validated(tree)
-
-    def digest(self) -> str:
-        """Return the SHA-256 of the configuration's canonical form."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 def section_of(name: str) -> str:

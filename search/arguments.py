@@ -1,7 +1,6 @@
 """The flags that the search and its promotion have in common, and how they are read."""
 
 import argparse
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -31,14 +30,13 @@ def add_shared_flags(parser: CommandParser) -> None:
     add(
         "--tracking-uri",
         metavar="URI",
-        default=os.environ.get("MLFLOW_TRACKING_URI"),
         help="of MLflow; left out: $MLFLOW_TRACKING_URI, else mlflow.db in this folder",
     )
     add("--output", type=Path, default=Path("runs"), help="the folder of all studies")
-    add("--cpus-per-trial", type=_above_zero, default=1.0, metavar="X", help="may be a fraction")
+    add("--cpus-per-trial", type=_cpus, default=1.0, metavar="X", help="may be a fraction")
     add(
         "--gpus-per-trial",
-        type=_at_least_zero,
+        type=_gpus,
         metavar="X",
         help="may be a fraction; left out: a quarter, where there is a GPU",
     )
@@ -49,21 +47,27 @@ def add_shared_flags(parser: CommandParser) -> None:
         action="store_true",
         help="print one JSON object at the end, and nothing else",
     )
-    add("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    add("--dry-run", action="store_true", help="say what would be done, and train nothing")
 
 
-def _above_zero(text: str) -> float:
-    value = _at_least_zero(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+def _cpus(text: str) -> float:
+    value = _number(text)
+    if not 0.01 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of CPUs, at least 0.01")
     return value
 
 
-def _at_least_zero(text: str) -> float:
+def _gpus(text: str) -> float:
+    value = _number(text)
+    if not (value == 0 or 0.01 <= value <= 1 or (value > 1 and value.is_integer())):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of GPUs: 0, a fraction from 0.01, or whole ones"
+        )
+    return value
+
+
+def _number(text: str) -> float:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
-    return value
+        return float("nan")

@@ -9,8 +9,10 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ray
+import torch
 from pydantic import BaseModel, ConfigDict
 from ray import tune
 
@@ -49,7 +51,10 @@ def local_ray() -> Iterator[None]:
         yield
         return
     ray.init(
-        address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.CRITICAL,
     )
     try:
         yield
@@ -60,7 +65,7 @@ def local_ray() -> Iterator[None]:
 def fit_resources(
     cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None
 ) -> Resources:
-    """Settle how many trials run at once on the machine that Ray sees.
+    """Settle how many trials run at once, with the GPUs that both Ray and torch can use.
 
     Args:
         cpus_per_trial: CPUs, or a fraction of one.
@@ -71,7 +76,8 @@ def fit_resources(
         BadInputError: when not even one trial fits.
     """
     there = ray.cluster_resources()
-    cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
+    cpus = there.get("CPU", 0.0)
+    gpus = there.get("GPU", 0.0) if torch.cuda.is_available() else 0.0
     if gpus_per_trial is None:
         gpus_per_trial = DEFAULT_GPU_SHARE if gpus else 0.0
     fitting = int(cpus / cpus_per_trial)
@@ -80,8 +86,8 @@ def fit_resources(
     if fitting == 0:
         raise BadInputError(
             f"a trial of {cpus_per_trial:g} CPUs and {gpus_per_trial:g} GPUs does not fit on this "
-            f"machine of {cpus:g} CPUs and {gpus:g} GPUs; lower --cpus-per-trial or "
-            "--gpus-per-trial"
+            f"machine of {cpus:g} CPUs and {gpus:g} GPUs that torch can use; lower "
+            "--cpus-per-trial or --gpus-per-trial"
         )
     return Resources(
         cpus_per_trial=cpus_per_trial,
@@ -123,6 +129,7 @@ def run_trials(
             num_samples=-1,
             max_concurrent_trials=resources.max_concurrent,
             reuse_actors=True,
+            trial_dirname_creator=lambda trial: f"trial-{_plan_of(trial.config).number}",
         ),
         run_config=tune.RunConfig(
             name="tune",
@@ -137,14 +144,18 @@ def run_trials(
     finally:
         signal.signal(signal.SIGINT, handler)
         interrupted = not ledger.done
-        ledger.interrupt()
+        ledger.break_off()
     if interrupted:
         raise KeyboardInterrupt
     return {
-        TrialPlan.model_validate_json(result.config[PLAN]).number: Path(result.checkpoint.path)
+        _plan_of(result.config).number: Path(result.checkpoint.path)
         for result in (results[i] for i in range(len(results)))
         if result.checkpoint is not None and result.config is not None
     }
+
+
+def _plan_of(config: dict[str, Any]) -> TrialPlan:
+    return TrialPlan.model_validate_json(config[PLAN])
 
 
 def _trials_on_gpus(gpus: float, share: float) -> int:

@@ -8,6 +8,8 @@ from search.trials import TrialPlan, TrialSource
 from tracking.recorder import Recorder
 from tracking.records import Outcome, TrialRecord, TrialState
 
+BROKEN_OFF = "the run ended before this trial did"
+
 
 class TrialLedger:
     """Follows the trials of one source from their start to their end.
@@ -66,7 +68,7 @@ class TrialLedger:
         self._source.end(number, outcome)
         self._recorder.end_trial(number, outcome)
 
-    def interrupt(self) -> None:
-        """Close every trial that is still running as failed by interruption."""
+    def break_off(self) -> None:
+        """Close every trial that is still running as failed."""
         for key in list(self._running):
-            self.end(key, Outcome(state=TrialState.FAILED, reason="the search was interrupted"))
+            self.end(key, Outcome(state=TrialState.FAILED, reason=BROKEN_OFF))

@@ -9,11 +9,21 @@ MLflow as dlf-<dataset> under the alias `champion`.
 """
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from dlf.command import EXIT_DONE, BadInputError, CommandParser, positive_int, run_command
-from dlf.data import prepare_dataset
+import optuna
+
+from dlf.command import (
+    EXIT_DONE,
+    BadInputError,
+    CommandParser,
+    WorkFailedError,
+    positive_int,
+    run_command,
+)
+from dlf.data import Manifest, prepare_dataset
 from search.arguments import SharedRequest, add_shared_flags
 from search.engine import Resources, fit_resources, local_ray, run_trials
 from search.finalists import FinalistTrials, choose_finalists
@@ -22,13 +32,15 @@ from search.promotion_result import PromotionResult
 from search.study import StudyIdentity, StudyPlace
 from search.study_trials import trial_name
 from search.trainable import Workplace
-from search.verdict import read_test_split, trained_models
+from search.verdict import mean_metrics, read_test_split, test_reads, trained_models
 from tracking.console import ConsoleRecorder
-from tracking.location import resolve
+from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
-from tracking.records import StudyRecord, Summary
+from tracking.records import Ending, StudyRecord, Summary
 from tracking.registry import register_champion
+
+TEST_FILE = "test.json"
 
 
 class PromotionRequest(SharedRequest):
@@ -65,22 +77,22 @@ def main() -> int:
             return EXIT_DONE
         mlflow = MlflowRecorder(location, promotion_record(request, identity))
         mlflow.ready()
-        states = train_finalists(request, identity, trials, resources, folder, mlflow)
-    winner = trials.winner()
-    models = trained_models(winner, manifest, [states[n] for n in trials.numbers_of(winner)])
-    reads, test = read_test_split(study, models, request.data_dir)
-    best = min(models, key=lambda model: model.card.valid.mae)
-    best.save(folder / "model")
-    registered = register_champion(
-        location,
-        dataset=identity.dataset,
-        run_id=mlflow.study_run_id,
-        folder=folder / "model",
-        tags={"dlf.study": request.study, "dlf.trial": str(winner.number)},
-        metrics=test.named("test"),
-    )
-    result = PromotionResult.of(request.study, trials, test, registered)
-    print(result.model_dump_json() if request.json_only else result.describe(location.shown, reads))
+        summary = Summary(ending=Ending.FAILED)
+        try:
+            states = train_finalists(request, identity, trials, resources, folder, mlflow)
+            result = hand_over(request, study, manifest, trials, states, folder, location, mlflow)
+            summary = Summary(ending=Ending.FINISHED, metrics=result.test.named("test"))
+        except KeyboardInterrupt:
+            summary = Summary(ending=Ending.INTERRUPTED)
+            raise
+        finally:
+            missing = mlflow.finish(summary)
+    if request.json_only:
+        print(result.model_dump_json())
+    else:
+        print(result.describe(location.shown, test_reads(study)))
+    if missing is not None:
+        raise WorkFailedError(missing)
     return EXIT_DONE
 
 
@@ -115,7 +127,6 @@ def train_finalists(
     recorders: list[Recorder] = [mlflow]
     if not request.json_only:
         recorders.append(ConsoleRecorder(sys.stdout, trials.total))
-    recorder = Recorders(recorders)
     workplace = Workplace(
         dataset=identity.dataset,
         dataset_digest=identity.dataset_digest,
@@ -124,15 +135,48 @@ def train_finalists(
         cpus_per_trial=resources.cpus_per_trial,
         gpus_per_trial=resources.gpus_per_trial,
     )
-    interrupted = True
-    try:
-        ledger = TrialLedger(trials, recorder)
-        states = run_trials(ledger, workplace, resources, folder, keep_final_state=True)
-        interrupted = False
-    finally:
-        recorder.finish(Summary(tags={}, metrics={}, interrupted=interrupted))
+    ledger = TrialLedger(trials, Recorders(recorders))
+    states = run_trials(ledger, workplace, resources, folder, keep_final_state=True)
     trials.refuse_failures()
     return states
+
+
+def hand_over(
+    request: PromotionRequest,
+    study: optuna.Study,
+    manifest: Manifest,
+    trials: FinalistTrials,
+    states: Mapping[int, Path],
+    folder: Path,
+    location: TrackingLocation,
+    mlflow: MlflowRecorder,
+) -> PromotionResult:
+    """Evaluate the winner on the test split, and register its best model.
+
+    The test metrics are kept on disk before anything else is tried: they cannot be read twice.
+    """
+    winner = trials.winner()
+    numbers = trials.numbers_of(winner)
+    models = trained_models(winner, manifest, [states[number] for number in numbers])
+    tests = read_test_split(study, models, request.data_dir)
+    test = mean_metrics(tests)
+    (folder / TEST_FILE).write_text(test.model_dump_json(indent=2), encoding="utf-8")
+    best = min(range(len(models)), key=lambda index: models[index].card.valid.mae)
+    models[best].save(folder / "model")
+    try:
+        registered = register_champion(
+            location,
+            dataset=manifest.dataset,
+            run_id=mlflow.run_id(numbers[best]),
+            folder=folder / "model",
+            tags={"dlf.promoted_study": request.study, "dlf.promoted_trial": str(winner.number)},
+            metrics=tests[best].named("test"),
+        )
+    except WorkFailedError as error:
+        raise WorkFailedError(
+            f"{error}; the model and its test metrics are kept in {folder}"
+        ) from error
+    return PromotionResult.of(request.study, trials, test, registered)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class SearchResult(Result):
     wall_seconds: float
     tracking_uri: str
 
-    def describe(self, promote_command: str) -> str:
+    def describe(self, look_command: str, promote_command: str) -> str:
         """Return the result in a few lines, and what to do next."""
         counts = self.trials
         lines = [
@@ -58,12 +58,14 @@ class SearchResult(Result):
         if self.best is not None:
             lines.append(f"best: trial {self.best.number}, validation MAE {self.best.value:.4f}")
             lines += [f"  {name} = {value}" for name, value in self.best.params.items()]
-        if self.baseline.value is not None:
+        if self.baseline.value is None:
+            lines.append("the paper's configuration failed here, so nothing is measured against it")
+        else:
             lines.append(f"the paper's configuration: validation MAE {self.baseline.value:.4f}")
-        lines += [
-            "",
-            "One seed on one validation split is mostly luck; promotion tries it on fresh seeds.",
-            f"compare the trials:  make ui   (tracking: {self.tracking_uri})",
-            f"promote the best:    {promote_command}",
-        ]
+        lines += ["", f"compare the trials:  {look_command}   (tracked in {self.tracking_uri})"]
+        if self.best is not None:
+            lines += [
+                f"promote the best:    {promote_command}",
+                "One seed on one validation split is mostly luck: promotion takes fresh seeds.",
+            ]
         return "\n".join(lines)

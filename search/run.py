@@ -20,12 +20,12 @@ from dlf.command import (
     EXIT_DONE,
     CommandParser,
     WorkFailedError,
-    natural_int,
     positive_int,
     run_command,
+    seed_int,
 )
 from dlf.config import paper_config
-from dlf.data import DATASETS, prepare_dataset
+from dlf.data import DATASETS, prepare_dataset, seal_test_split
 from search.arguments import SharedRequest, add_shared_flags
 from search.dry_run import describe_search
 from search.engine import Resources, fit_resources, local_ray, run_trials
@@ -36,10 +36,12 @@ from search.study import StudyIdentity, StudyPlace
 from search.study_trials import PAPER_TRIAL, StudyTrials, count_states, finished_trials
 from search.trainable import Workplace
 from tracking.console import ConsoleRecorder
-from tracking.location import TrackingLocation, resolve
+from tracking.location import TrackingLocation, resolve, without_password
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
-from tracking.records import StudyRecord, Summary
+from tracking.records import Ending, StudyRecord, Summary
+
+PROJECT = Path(__file__).absolute().parents[1]
 
 
 class SearchRequest(SharedRequest):
@@ -58,6 +60,7 @@ def main() -> int:
     """Read the flags, run the search, print what it came to."""
     request = read_request()
     manifest = prepare_dataset(request.dataset, request.data_dir)
+    seal_test_split()
     identity = StudyIdentity(
         dataset=request.dataset,
         dataset_digest=manifest.digest,
@@ -76,13 +79,15 @@ def main() -> int:
         if request.dry_run:
             print(describe_search(identity, request.trials, resources))
             return EXIT_DONE
-        result = search(request, identity, place, location, resources)
+        result, missing = search(request, identity, place, location, resources)
     if request.json_only:
         print(result.model_dump_json())
     else:
-        print(result.describe(promote_command(request)))
+        print(result.describe(look_command(request), promote_command(request)))
     if result.best is None:
         raise WorkFailedError("no trial was completed; MLflow has the reason with each trial")
+    if missing is not None:
+        raise WorkFailedError(missing)
     return EXIT_DONE
 
 
@@ -96,7 +101,7 @@ def read_request() -> SearchRequest:
     add("--study", metavar="NAME", help="left out: the dataset and the time")
     add("--max-epochs", type=positive_int, default=30, metavar="N", help="of every trial")
     add("--text", choices=["precomputed"], default="precomputed", help="the text features")
-    add("--seed", type=natural_int, default=0, metavar="N", help="of the whole search")
+    add("--seed", type=seed_int, default=0, metavar="N", help="of the whole search")
     add_shared_flags(parser)
     args = parser.parse_args()
     args.study = args.study or f"{args.dataset}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -109,22 +114,20 @@ def search(
     place: StudyPlace,
     location: TrackingLocation,
     resources: Resources,
-) -> SearchResult:
-    """Run all trials of a new study."""
+) -> tuple[SearchResult, str | None]:
+    """Run all trials of a new study; return its result, and what tracking could not keep."""
     started = time.monotonic()
+    place.make_folder()
     mlflow = MlflowRecorder(
         location,
         StudyRecord(name=request.study, dataset=identity.dataset, tags=identity.tags()),
     )
     mlflow.ready()
-    study = place.create(identity, request.seed)
     recorders: list[Recorder] = [mlflow]
     if not request.json_only:
         print(f"study {request.study}: {request.trials} trials, {resources.max_concurrent} at once")
         recorders.append(ConsoleRecorder(sys.stdout, request.trials))
     recorder = Recorders(recorders)
-    trials = StudyTrials(study, identity, request.trials, request.seed, place.folder)
-    ledger = TrialLedger(trials, recorder)
     workplace = Workplace(
         dataset=identity.dataset,
         dataset_digest=identity.dataset_digest,
@@ -133,24 +136,31 @@ def search(
         cpus_per_trial=resources.cpus_per_trial,
         gpus_per_trial=resources.gpus_per_trial,
     )
-    interrupted = True
+    summary = Summary(ending=Ending.FAILED)
     try:
+        study = place.create(identity, request.seed)
+        trials = StudyTrials(study, identity, request.trials, request.seed, place.folder)
+        ledger = TrialLedger(trials, recorder)
         run_trials(ledger, workplace, resources, place.folder, keep_final_state=False)
-        interrupted = False
+        summary = summary_of(study)
+    except KeyboardInterrupt:
+        summary = Summary(ending=Ending.INTERRUPTED)
+        raise
     finally:
-        recorder.finish(summary_of(study, interrupted=interrupted))
-    return result_of(study, mlflow, ledger, location.shown, time.monotonic() - started)
+        missing = recorder.finish(summary)
+    seconds = time.monotonic() - started
+    return result_of(study, mlflow, ledger, location.shown, seconds), missing
 
 
-def summary_of(study: optuna.Study, *, interrupted: bool) -> Summary:
+def summary_of(study: optuna.Study) -> Summary:
     """Return what tracking says of the study in the end."""
     tags = {f"dlf.{state}": str(count) for state, count in count_states(study).items()}
     finished = finished_trials(study)
     if not finished:
-        return Summary(tags=tags, metrics={}, interrupted=interrupted)
+        return Summary(ending=Ending.FAILED, tags=tags)
     tags["dlf.best_trial"] = str(finished[0].number)
     best = {"valid/best_mae": finished[0].value}
-    return Summary(tags=tags, metrics=best, interrupted=interrupted)
+    return Summary(ending=Ending.FINISHED, tags=tags, metrics=best)
 
 
 def result_of(
@@ -175,13 +185,34 @@ def result_of(
     )
 
 
+def look_command(request: SearchRequest) -> str:
+    """Return the command that opens the MLflow UI on this search."""
+    if Path.cwd() == PROJECT and resolve(request.tracking_uri) == resolve("sqlite:///mlflow.db"):
+        return "make ui"
+    uri = resolve(request.tracking_uri).shown
+    if uri.startswith("http"):
+        return f"open {uri}"
+    return shlex.join([python(), "-m", "mlflow", "ui", "--backend-store-uri", uri])
+
+
 def promote_command(request: SearchRequest) -> str:
     """Return the command that promotes the best trial of this search."""
-    words = ["python", "search/promote.py", "--study", request.study]
+    script = relative(PROJECT / "search" / "promote.py")
+    words = [python(), str(script), "--study", request.study]
     words += ["--data-dir", str(request.data_dir), "--output", str(request.output)]
     for flag, value in (("--storage", request.storage), ("--tracking-uri", request.tracking_uri)):
-        words += [flag, value] if value is not None else []
+        words += [flag, without_password(value)] if value is not None else []
     return shlex.join(words)
+
+
+def python() -> str:
+    """Return the interpreter that runs this, as one would type it here."""
+    return str(relative(Path(sys.executable)))
+
+
+def relative(path: Path) -> Path:
+    """Return a path as seen from the working folder, when it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 if __name__ == "__main__":

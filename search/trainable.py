@@ -50,7 +50,8 @@ class DLFTrainable(tune.Trainable):
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another trial in the same process."""
+        """Begin another trial in the same process, after the former has left the memory."""
+        del self._training
         self._begin(new_config)
         return True
 

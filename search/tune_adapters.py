@@ -80,4 +80,5 @@ def reason_of(trial: Trial) -> str:
     if isinstance(error, RayTaskError):
         error = error.cause
         return f"{type(error).__name__}: {one_line(error)}"
-    return f"the worker process died ({type(error).__name__})"
+    last_words = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"the worker process died: {last_words[-1] if last_words else type(error).__name__}"

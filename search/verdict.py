@@ -46,23 +46,26 @@ def trained_models(
 
 def read_test_split(
     study: optuna.Study, models: Sequence[TrainedModel], data_dir: Path
-) -> tuple[int, Metrics]:
-    """Evaluate the models on the test split.
-
-    The study remembers every such reading.
-
-    Returns:
-        How often the study has read the test split now, and the metrics as means over the models.
-    """
+) -> list[Metrics]:
+    """Evaluate each model on the test split; the study remembers every such reading."""
     reads = [*study.user_attrs.get(_TEST_READS, []), datetime.now(UTC).isoformat()]
     study.set_user_attr(_TEST_READS, reads)
     card = models[0].card
     split = open_test_split(card.dataset, data_dir)
-    results = [
+    return [
         compute_metrics(
             predict(trained.model, Clips(split, card.sizes, trained.config, "cpu")), split.labels
         )
         for trained in models
     ]
+
+
+def test_reads(study: optuna.Study) -> int:
+    """Return how often promotions of the study have read the test split."""
+    return len(study.user_attrs.get(_TEST_READS, []))
+
+
+def mean_metrics(results: Sequence[Metrics]) -> Metrics:
+    """Return the mean of every metric."""
     means = {name: fmean(getattr(each, name) for each in results) for name in Metrics.model_fields}
-    return len(reads), Metrics(**means)
+    return Metrics(**means)

@@ -8,6 +8,7 @@ import pytest
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 from dlf.data import mmsa, synthetic
 from dlf.data.store import write_dataset

@@ -21,10 +21,10 @@ class Progress(Record):
 class ConsoleRecorder(Recorder):
     """Prints `[ 4/20]`, the trial, how it ended and the best complete trial so far."""
 
-    def __init__(self, stream: TextIO, total: int, finished: int = 0) -> None:
+    def __init__(self, stream: TextIO, total: int) -> None:
         self._stream = stream
         self._total = total
-        self._finished = finished
+        self._finished = 0
         self._trials: dict[int, Progress] = {}
         self._best: Progress | None = None
 

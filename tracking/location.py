@@ -1,5 +1,6 @@
-"""Where runs are tracked: a local sqlite file by default, else a server or a shared database."""
+"""Where runs are tracked: a local sqlite file by default, else an MLflow server."""
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,10 +11,7 @@ from tracking.records import Record
 SERVER_SCHEMES = ("http", "https")
 DATABASE_SCHEMES = ("postgresql", "mysql", "mssql")
 SQLITE_PREFIX = "sqlite:///"
-VALID = (
-    "valid are sqlite:///PATH (sqlite:///runs/mlflow.db), a server (http://127.0.0.1:5000) "
-    "and a database (postgresql://user:password@host/name)"
-)
+VALID = "valid are sqlite:///PATH (sqlite:///runs/mlflow.db) and a server (http://127.0.0.1:5000)"
 
 
 def without_password(text: str) -> str:
@@ -22,22 +20,17 @@ def without_password(text: str) -> str:
 
 
 class TrackingLocation(Record):
-    """A tracking store, and the folder of its artifacts where that is ours to choose."""
+    """A tracking store, and the folder of its artifacts, which a server chooses itself."""
 
     uri: str
     artifact_root: str | None = None
 
     @property
     def database_file(self) -> Path | None:
-        """The file of a sqlite store; None for a server or another database."""
+        """The file of a sqlite store; none for a server."""
         if self.uri.startswith(SQLITE_PREFIX):
             return Path(self.uri.removeprefix(SQLITE_PREFIX))
         return None
-
-    @property
-    def is_server(self) -> bool:
-        """Whether an MLflow server answers there."""
-        return urlsplit(self.uri).scheme in SERVER_SCHEMES
 
     @property
     def shown(self) -> str:
@@ -50,12 +43,15 @@ class TrackingLocation(Record):
 
 
 def resolve(tracking_uri: str | None) -> TrackingLocation:
-    """Make an address, or None for `mlflow.db` in the working folder, independent of that folder.
+    """Make an address independent of the working folder.
+
+    Without one, $MLFLOW_TRACKING_URI is taken, and without that `mlflow.db` in the working folder.
 
     Raises:
-        BadInputError: for an address that MLflow cannot track to, or a folder we cannot create.
+        BadInputError: for an address that we cannot track to.
     """
-    if tracking_uri is None:
+    tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not tracking_uri:
         return _sqlite(Path("mlflow.db"))
     shown = without_password(tracking_uri)
     if tracking_uri.startswith(SQLITE_PREFIX):
@@ -67,7 +63,12 @@ def resolve(tracking_uri: str | None) -> TrackingLocation:
         parts = urlsplit(tracking_uri)
     except ValueError as error:
         raise BadInputError(f"the tracking address {shown!r} is malformed; {VALID}") from error
-    if parts.scheme.partition("+")[0] in (*SERVER_SCHEMES, *DATABASE_SCHEMES):
+    if parts.scheme.partition("+")[0] in DATABASE_SCHEMES:
+        raise BadInputError(
+            f"the database {shown!r} has no place for artifacts; track to an MLflow server in "
+            "front of it, which `mlflow server --backend-store-uri` starts"
+        )
+    if parts.scheme in SERVER_SCHEMES:
         if not parts.hostname:
             raise BadInputError(f"the tracking address {shown!r} names no host; {VALID}")
         return TrackingLocation(uri=tracking_uri)
@@ -82,13 +83,6 @@ def _sqlite(file: Path) -> TrackingLocation:
     absolute = file.expanduser().absolute()
     if absolute.is_dir():
         raise BadInputError(f"the tracking database {absolute} is a folder; {VALID}")
-    try:
-        absolute.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInputError(
-            f"the folder of the tracking database {absolute} cannot be created "
-            f"({error.strerror}); {VALID}"
-        ) from error
     return TrackingLocation(
         uri=f"{SQLITE_PREFIX}{absolute}", artifact_root=(absolute.parent / "mlartifacts").as_uri()
     )

@@ -10,7 +10,7 @@ from tracking.background import BackgroundWriter, StoreAwayError
 from tracking.location import TrackingLocation
 from tracking.mlflow_store import MlflowStore, RunStatus, StoreRefusedError, connect, quiet_mlflow
 from tracking.recorder import Recorder
-from tracking.records import Outcome, StudyRecord, Summary, TrialRecord, TrialState
+from tracking.records import Ending, Outcome, StudyRecord, Summary, TrialRecord, TrialState
 
 CONFIG_FILE = "config.yaml"
 RUN_ID_SECONDS = 30.0
@@ -19,6 +19,13 @@ STATUS: Mapping[TrialState, RunStatus] = {
     TrialState.COMPLETE: "FINISHED",
     TrialState.PRUNED: "KILLED",
     TrialState.FAILED: "FAILED",
+}
+
+
+RUN_ENDINGS: Mapping[Ending, RunStatus] = {
+    Ending.FINISHED: "FINISHED",
+    Ending.INTERRUPTED: "KILLED",
+    Ending.FAILED: "FAILED",
 }
 
 
@@ -108,16 +115,11 @@ class MlflowRecorder(Recorder):
             tags["dlf.failure"] = outcome.reason
         self._end_trial_run(number, STATUS[outcome.state], tags)
 
-    def finish(self, summary: Summary) -> None:
-        """Complete the study's run, end what still runs as killed, and wait for all writing.
-
-        Raises:
-            WorkFailedError: when records are missing from the store.
-        """
+    def finish(self, summary: Summary) -> str | None:
+        """Complete the study's run, end what still runs as killed, and wait for all writing."""
         for number in sorted(self._running):
             self._end_trial_run(number, "KILLED", {"dlf.state": "interrupted"})
         now = _now_ms()
-        status: RunStatus = "KILLED" if summary.interrupted else "FINISHED"
         self._writer.submit(
             lambda: self._store.log(
                 self._opened.result().run_id,
@@ -126,13 +128,16 @@ class MlflowRecorder(Recorder):
                 time_ms=now,
             )
         )
+        status = RUN_ENDINGS[summary.ending]
         self._writer.submit(lambda: self._store.end_run(self._opened.result().run_id, status, now))
-        if failures := self._writer.drain():
-            counted = "1 record" if len(failures) == 1 else f"{len(failures)} records"
-            raise WorkFailedError(
-                f"{counted} could not be written to {self._location.shown} "
-                f"(first: {failures[0]}); the study's own results are unaffected"
-            )
+        failures = self._writer.drain()
+        if not failures:
+            return None
+        counted = "1 record" if len(failures) == 1 else f"{len(failures)} records"
+        return (
+            f"{counted} could not be written to {self._location.shown} "
+            f"(first: {failures[0]}); the study's own results are unaffected"
+        )
 
     @property
     def _store(self) -> MlflowStore:

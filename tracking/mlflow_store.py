@@ -48,8 +48,7 @@ def connect(location: TrackingLocation) -> "MlflowStore":
     quiet_mlflow()
     if location.database_file is not None:
         _check_sqlite(location, location.database_file)
-    elif not location.is_server:
-        _check_database(location)
+    from alembic.util import CommandError
     from mlflow import MlflowClient
 
     try:
@@ -58,6 +57,8 @@ def connect(location: TrackingLocation) -> "MlflowStore":
             store.check()
     except (StoreAwayError, StoreRefusedError) as error:
         raise location.unusable(str(error)) from error
+    except CommandError as error:
+        raise location.unusable("it is a database of something other than MLflow") from error
     return store
 
 
@@ -172,24 +173,11 @@ def _reason(error: Exception) -> str:
 def _check_sqlite(location: TrackingLocation, file: Path) -> None:
     """Take and release the write lock, for MLflow itself retries a bad file for minutes."""
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(file, timeout=CONTACT_SECONDS)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.rollback()
     except sqlite3.Error as error:
         raise location.unusable(str(error)) from error
-
-
-def _check_database(location: TrackingLocation) -> None:
-    """Connect once, for MLflow itself retries an absent database for minutes."""
-    import sqlalchemy
-
-    timeout = "timeout" if location.uri.startswith("mssql") else "connect_timeout"
-    try:
-        engine = sqlalchemy.create_engine(
-            location.uri, connect_args={timeout: CONTACT_SECONDS}, poolclass=sqlalchemy.NullPool
-        )
-        engine.connect().close()
-    except ModuleNotFoundError as error:
-        raise location.unusable(f"its driver {error.name} is not installed") from error
-    except (sqlalchemy.exc.SQLAlchemyError, ValueError) as error:
-        raise location.unusable(_reason(error)) from error
+    except OSError as error:
+        raise location.unusable(f"its folder cannot be made ({error.strerror})") from error

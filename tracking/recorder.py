@@ -22,11 +22,11 @@ class Recorder(ABC):
         """Record how trial `number` ended."""
 
     @abstractmethod
-    def finish(self, summary: Summary) -> None:
+    def finish(self, summary: Summary) -> str | None:
         """Record what it all came to, and wait until everything is kept.
 
-        Raises:
-            WorkFailedError: when something could not be recorded.
+        Returns:
+            What could not be kept, in one sentence, or none.
         """
 
 
@@ -51,7 +51,7 @@ class Recorders(Recorder):
         for recorder in self._recorders:
             recorder.end_trial(number, outcome)
 
-    def finish(self, summary: Summary) -> None:
-        """Pass it on."""
-        for recorder in self._recorders:
-            recorder.finish(summary)
+    def finish(self, summary: Summary) -> str | None:
+        """Pass it on, and return what any of them says."""
+        said = [recorder.finish(summary) for recorder in self._recorders]
+        return next((sentence for sentence in said if sentence is not None), None)

@@ -50,9 +50,17 @@ class StudyRecord(Record):
     tags: Mapping[str, str] = Field(description="facts about it, such as the dataset's digest")
 
 
+class Ending(StrEnum):
+    """How a study, or a promotion, ended."""
+
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
 class Summary(Record):
     """What a study, or a promotion, came to."""
 
-    tags: Mapping[str, str]
-    metrics: Mapping[str, float]
-    interrupted: bool = False
+    ending: Ending
+    tags: Mapping[str, str] = {}
+    metrics: Mapping[str, float] = {}

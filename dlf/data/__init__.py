@@ -4,7 +4,7 @@ from dlf.data.location import DATASETS, prepare_dataset
 from dlf.data.manifest import Manifest, read_manifest
 from dlf.data.split import SPLITS, Sequences, Split, TokenIds
 from dlf.data.store import (
-    TestSplitSealedError,
+    SealedTestSplitError,
     open_split,
     open_test_split,
     seal_test_split,
@@ -16,9 +16,9 @@ __all__ = [
     "MODALITIES",
     "SPLITS",
     "Manifest",
+    "SealedTestSplitError",
     "Sequences",
     "Split",
-    "TestSplitSealedError",
     "TokenIds",
     "open_split",
     "open_test_split",

@@ -7,7 +7,7 @@ python -m dlf.data info --dataset mosi --data-dir data
 
 from pathlib import Path
 
-from dlf.command import EXIT_DONE, CommandParser, natural_int, run_command
+from dlf.command import EXIT_DONE, CommandParser, run_command, seed_int
 from dlf.data.information import describe
 from dlf.data.location import DATASETS, IMPORTABLE, import_file, synthesize
 from dlf.data.manifest import Manifest, dataset_folder
@@ -45,7 +45,7 @@ def _parser() -> CommandParser:
         help="store the generated dataset",
         description="Generate the synthetic dataset and store it.",
     )
-    generating.add_argument("--seed", type=natural_int, default=0, help="one seed, one dataset")
+    generating.add_argument("--seed", type=seed_int, default=0, help="one seed, one dataset")
     showing = commands.add_parser(
         "info",
         help="show what is stored",

@@ -29,7 +29,7 @@ from dlf.data.split import SPLITS, Sequences, Split, TokenIds
 from dlf.modalities import MODALITIES, Modality
 
 
-class TestSplitSealedError(RuntimeError):
+class SealedTestSplitError(RuntimeError):
     """The test split was asked for in a process that searches."""
 
 
@@ -37,7 +37,7 @@ _test_split_sealed = False
 
 
 def seal_test_split() -> None:
-    """Make `open_test_split` raise `TestSplitSealedError` in this process from now on."""
+    """Make `open_test_split` raise `SealedTestSplitError` in this process from now on."""
     global _test_split_sealed
     _test_split_sealed = True
 
@@ -109,10 +109,10 @@ def open_split(dataset: str, data_dir: Path | str, split: Literal["train", "vali
 def open_test_split(dataset: str, data_dir: Path | str) -> Split:
     """Open the test split, for a promotion's final models; errors as with `open_split`.
 
-    Raises `TestSplitSealedError` in a process that called `seal_test_split`.
+    Raises `SealedTestSplitError` in a process that called `seal_test_split`.
     """
     if _test_split_sealed:
-        raise TestSplitSealedError("the test split is sealed in this process")
+        raise SealedTestSplitError("the test split is sealed in this process")
     return _open(dataset, Path(data_dir), "test")
 
 

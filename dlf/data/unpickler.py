@@ -5,6 +5,7 @@ there for a builder of ours, which checks what it is given and cannot be altered
 few names are those with which numpy 1 and 2 pickle arrays, in all protocols.
 """
 
+import math
 import pickle
 import re
 from collections.abc import Callable
@@ -50,6 +51,11 @@ class _PickledArray(np.ndarray[Any, Any]):
         version, shape, dtype, fortran, content = state
         if self.filled or not isinstance(dtype, _PickledDtype):
             raise _RefusedError("alter an array in place")
+        # numpy counts the bytes of an array itself, and trusts a list of objects to be long enough.
+        described = math.prod(shape) if min(shape, default=0) >= 0 else -1
+        held = len(content) if isinstance(content, list) else described
+        if not isinstance(content, bytes | list) or described < 0 or held != described:
+            raise _RefusedError("fill an array with something that is not its content")
         self.filled = True
         super().__setstate__((version, shape, dtype.numpy(), fortran, content))
 

@@ -43,7 +43,6 @@ class TestYaml:
         config = Config().with_values({"width": 20} | values)
         again = Config.from_yaml(config.to_yaml())
         assert again == config
-        assert again.digest() == config.digest()
         assert {name: again.values()[name] for name in values} == values
 
     def test_what_is_left_out_takes_the_default(self) -> None:
@@ -94,7 +93,6 @@ class TestValues:
         after = config.with_values(changed)
         assert after.values() == config.values() | changed
         assert config == Config()
-        assert after.digest() != config.digest()
 
     @pytest.mark.parametrize(
         ("wrong", "meant"),

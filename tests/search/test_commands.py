@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import optuna
 import pytest
 
@@ -20,6 +21,8 @@ import search.promote
 import search.run
 from dlf.command import run_command
 from dlf.config import Config
+from dlf.data import mmsa, synthetic
+from dlf.data.store import write_dataset
 from dlf.trained_model import TrainedModel
 from search.study import StudyPlace
 
@@ -195,8 +198,20 @@ def test_the_best_configuration_is_promoted(searched: Searched) -> None:
     assert all(len(finalist["valid_mae"]) == 2 for finalist in result["finalists"])
     assert searched.ask("select name, version from model_versions") == [("dlf-synthetic", 1)]
     assert searched.ask("select alias, version from registered_model_aliases") == [("champion", 1)]
-    recorded = dict(searched.ask("select key, value from metrics where key like 'test/%'"))
+    recorded = dict(
+        searched.ask(
+            "select m.key, m.value from metrics m join runs r on r.run_uuid = m.run_uuid "
+            "where m.key like 'test/%' and r.name = 'promotion of tiny'"
+        )
+    )
     assert recorded == {f"test/{name}": value for name, value in result["test"].items()}
+    own = searched.ask(
+        "select r.name, m.metric_value from logged_model_metrics m "
+        "join runs r on r.run_uuid = m.run_id where m.metric_name = 'test/mae'"
+    )
+    assert len(own) == 1
+    assert own[0][0].startswith(f"trial {result['winner']['number']}")
+    assert searched.ask("select count(*) from runs where status = 'RUNNING'") == [(0,)]
     folder = next((searched.folder / "mlartifacts").rglob("model.safetensors")).parent
     trained = TrainedModel.load(folder)
     assert trained.config.values().items() >= result["winner"]["params"].items()
@@ -248,14 +263,17 @@ def test_an_interrupted_search_closes_its_study_and_says_130(
     ("words", "said"),
     [
         (["run"], "--dataset"),
-        (["run", "--dataset", "mosy"], "'mosi', 'mosei', 'synthetic'"),
+        (["run", "--dataset", "mosy"], "mosei"),
         (["run", "--dataset", "mosi", "--trials", "0"], "at least 1"),
         (["run", "--dataset", "mosi", "--trials", "many"], "at least 1"),
         (["run", "--dataset", "mosi", "--text", "finetuned"], "precomputed"),
-        (["run", "--dataset", "mosi", "--cpus-per-trial", "0"], "above 0"),
+        (["run", "--dataset", "mosi", "--cpus-per-trial", "0"], "at least 0.01"),
+        (["run", "--dataset", "mosi", "--gpus-per-trial", "1.5"], "whole ones"),
+        (["run", "--dataset", "mosi", "--seed", "4294967296"], "4294967295"),
         (["run", "--dataset", "mosi", "--frobnicate"], "--frobnicate"),
         (["run", "--dataset", "mosi"], "MOSI/Processed/aligned_50.pkl"),
         (["run", "--dataset", "synthetic", "--study", "a/b"], "letters, digits"),
+        (["run", "--dataset", "synthetic", "--study", "a" * 300], "up to 100"),
         (["run", "--dataset", "synthetic", "--tracking-uri", "mlruns"], "sqlite:///"),
         (["run", "--dataset", "synthetic", "--storage", "nonsense"], "--storage"),
         (["promote"], "--study"),
@@ -270,6 +288,7 @@ def test_bad_input_is_one_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as left:
         run_command({"run": search.run.main, "promote": search.promote.main}[words[0]])
@@ -277,6 +296,42 @@ def test_bad_input_is_one_sentence(
     assert_refused(Command(left.value.code, out, err), said)
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_an_output_that_cannot_be_written_leaves_no_run(tiny_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run(
+        *("search/run.py", "--dataset", "synthetic", "--data-dir", tiny_data, "--trials", "1"),
+        *("--output", "file"),
+        cwd=tmp_path,
+    )
+    assert_refused(done, "choose another --output")
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_search_in_which_every_trial_fails_says_so(tiny_data: Path, tmp_path: Path) -> None:
+    content = synthetic.generate(0)
+    for fields in content.values():
+        fields["audio"] = fields["audio"] * np.float32(1e30)
+    write_dataset(
+        mmsa.clean(content), dataset="synthetic", data_dir=tmp_path, source="", source_sha256=None
+    )
+    done = run(
+        *("search/run.py", "--dataset", "synthetic", "--data-dir", ".", "--trials", "2", "--json"),
+        *("--max-epochs", "1", "--storage", "sqlite:///study.db"),
+        cwd=tmp_path,
+    )
+    assert done.code == 1
+    assert done.err.startswith("no trial was completed")
+    assert len(done.err.splitlines()) == 1
+    result = json.loads(done.out)
+    assert result["trials"] == {"complete": 0, "pruned": 0, "failed": 2}
+    assert result["best"] is None
+    assert result["baseline"] == {"value": None}
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        assert database.execute("select distinct status from runs").fetchall() == [("FAILED",)]
+        reasons = "select count(*) from tags where key = 'dlf.failure' and value like 'NonFinite%'"
+        assert database.execute(reasons).fetchone() == (2,)
 
 
 def test_a_process_ends_with_that_sentence_and_code(tmp_path: Path) -> None:

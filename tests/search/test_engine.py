@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import ray
 import torch
 
 from dlf.command import BadInputError
 from dlf.config import Config
-from dlf.data import read_manifest
+from dlf.data import SealedTestSplitError, open_test_split, read_manifest
 from dlf.training import EpochRecord
 from search.engine import Resources, fit_resources, run_trials
 from search.ledger import TrialLedger
@@ -43,6 +44,13 @@ class ListedTrials(TrialSource):
 
     def end(self, number: int, outcome: Outcome) -> None:
         self.outcomes[number] = outcome
+
+
+class FolderlessTrainable(DLFTrainable):
+    """The trainable outside of Tune, where it would make a folder under the user's home."""
+
+    def _setup_logdir(self) -> None:
+        pass
 
 
 class Run:
@@ -111,14 +119,15 @@ def test_a_trial_leaves_its_final_state_unless_it_failed(run: Run) -> None:
 
 
 def test_a_restored_trial_goes_on_as_if_nothing_had_happened(
-    workplace: Workplace, tmp_path: Path
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
     config = {
         WORKPLACE: workplace.model_dump_json(),
         PLAN: plan_of(0, SMALL).model_dump_json(),
     }
     threads = torch.get_num_threads()
-    whole, first, second = (DLFTrainable(config) for _ in range(3))
+    whole, first, second = (FolderlessTrainable(config) for _ in range(3))
     straight = [whole.train() for _ in range(EPOCHS)][-1]
     first.train()
     first.save_checkpoint(str(tmp_path))
@@ -138,7 +147,7 @@ def test_resources_that_no_trial_fits_in_are_refused() -> None:
     with pytest.raises(BadInputError, match="--cpus-per-trial"):
         fit_resources(cpus_per_trial=10_000, gpus_per_trial=None, max_concurrent=None)
     with pytest.raises(BadInputError, match="does not fit"):
-        fit_resources(cpus_per_trial=1, gpus_per_trial=8.0, max_concurrent=None)
+        fit_resources(cpus_per_trial=1, gpus_per_trial=1000.0, max_concurrent=None)
 
 
 @pytest.mark.usefixtures("ray_here")
@@ -147,3 +156,33 @@ def test_no_more_trials_run_at_once_than_fit_or_are_wanted() -> None:
     assert math.isclose(all_that_fit.gpus_per_trial, 0) or all_that_fit.gpus_per_trial == 0.25
     assert fit_resources(1, 0, 1).max_concurrent == 1
     assert fit_resources(1, 0, 10_000).max_concurrent == fit_resources(1, 0, None).max_concurrent
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_worker_that_cannot_begin_says_why(workplace: Workplace, tmp_path: Path) -> None:
+    source = ListedTrials([SMALL], stopped=-1)
+    changed = workplace.model_copy(update={"dataset_digest": "0" * 64})
+    one_at_once = Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=1)
+    ledger = TrialLedger(source, MemoryRecorder())
+    run_trials(ledger, changed, one_at_once, tmp_path, keep_final_state=False)
+    assert source.outcomes[0].state is TrialState.FAILED
+    assert "is not what it was" in (source.outcomes[0].reason or "")
+
+
+def test_a_worker_seals_the_test_split(workplace: Workplace, run: Run) -> None:
+    """The seal is for the process of a trial, so it is tried in one of Ray's."""
+
+    @ray.remote
+    def read_test_split_in_a_trial() -> str:
+        config = {
+            WORKPLACE: workplace.model_dump_json(),
+            PLAN: plan_of(0, SMALL).model_dump_json(),
+        }
+        FolderlessTrainable(config)
+        try:
+            open_test_split("synthetic", workplace.data_dir)
+        except SealedTestSplitError:
+            return "sealed"
+        return "open"
+
+    assert ray.get(read_test_split_in_a_trial.remote()) == "sealed"

@@ -7,7 +7,7 @@ import optuna
 from optuna.trial import TrialState
 
 from dlf.config import Config
-from search.ledger import TrialLedger
+from search.ledger import BROKEN_OFF, TrialLedger
 from search.study_trials import BEST_FILE, StudyTrials, count_states, finished_trials
 from search.trials import TrialPlan
 from tests.support.simulation import SimulatedSearch
@@ -98,10 +98,10 @@ def test_an_interrupted_search_leaves_nothing_running(simulated: SimulatedSearch
     try:
         simulated.run(20, curve=curve)
     except KeyboardInterrupt:
-        simulated.ledger.interrupt()
+        simulated.ledger.break_off()
     study, _ = simulated.place.load()
     assert not any(t.state is TrialState.RUNNING for t in study.trials)
-    assert study.trials[5].user_attrs["reason"] == "the search was interrupted"
+    assert study.trials[5].user_attrs["reason"] == BROKEN_OFF
 
 
 def test_the_best_configuration_is_kept_on_disk(simulated: SimulatedSearch) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tracking.console import ConsoleRecorder
-from tracking.records import Outcome, Summary, TrialRecord, TrialState
+from tracking.records import Ending, Outcome, Summary, TrialRecord, TrialState
 
 Trials = Callable[[int], TrialRecord]
 
@@ -30,7 +30,7 @@ def test_one_line_per_trial(stream: io.StringIO, trial: Trials) -> None:
     run_trial(recorder, trial(3), [0.912], Outcome(state=TrialState.PRUNED))
     failed = Outcome(state=TrialState.FAILED, reason="the loss\nis not finite")
     run_trial(recorder, trial(12), [math.nan], failed)
-    recorder.finish(Summary(tags={}, metrics={}))
+    recorder.finish(Summary(ending=Ending.FINISHED))
     best = "(best so far 0.887, trial 1)"
     assert stream.getvalue().splitlines() == [
         f"[ 1/20] trial 1     complete after 3 epochs   best validation MAE 0.887   {best}",
@@ -40,8 +40,8 @@ def test_one_line_per_trial(stream: io.StringIO, trial: Trials) -> None:
 
 
 def test_only_complete_trials_can_be_the_best(stream: io.StringIO, trial: Trials) -> None:
-    recorder = ConsoleRecorder(stream, total=3, finished=1)
+    recorder = ConsoleRecorder(stream, total=3)
     run_trial(recorder, trial(0), [0.5], Outcome(state=TrialState.PRUNED))
     assert stream.getvalue() == (
-        "[2/3] trial 0     pruned after 1 epoch   best validation MAE 0.500\n"
+        "[1/3] trial 0     pruned after 1 epoch   best validation MAE 0.500\n"
     )

@@ -15,13 +15,13 @@ def test_default_is_a_database_in_the_working_folder(
     assert location.artifact_root == f"file://{tmp_path}/mlartifacts"
 
 
-def test_a_relative_database_is_made_absolute_and_its_folder_created(
+def test_a_relative_database_is_made_absolute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     location = resolve("sqlite:///new/runs.db")
     assert location.database_file == tmp_path / "new" / "runs.db"
-    assert (tmp_path / "new").is_dir()
+    assert not (tmp_path / "new").exists()
     assert location.artifact_root == f"file://{tmp_path}/new/mlartifacts"
 
 
@@ -30,26 +30,22 @@ def test_a_relative_database_is_made_absolute_and_its_folder_created(
     [
         "http://127.0.0.1:5000",
         "https://tracking.example.org/mlflow",
-        "postgresql://me:secret@host/mlflow",
-        "postgresql+psycopg2://host/mlflow",
-        "mysql+pymysql://host/mlflow",
     ],
 )
-def test_servers_and_databases_are_passed_on(uri: str) -> None:
+def test_a_server_is_passed_on(uri: str) -> None:
     location = resolve(uri)
     assert (location.uri, location.artifact_root) == (uri, None)
 
 
 def test_a_password_is_not_shown() -> None:
-    location = resolve("postgresql://me:secret@host/mlflow")
-    assert location.shown == "postgresql://me:***@host/mlflow"
+    location = resolve("https://me:secret@host/mlflow")
+    assert location.shown == "https://me:***@host/mlflow"
     assert "secret" not in str(location.unusable("it is full"))
 
 
 @pytest.mark.parametrize(
     ("uri", "wrong"),
     [
-        ("", "folder"),
         ("mlruns", "folder"),
         ("/tmp/mlruns", "folder"),
         ("file:///tmp/mlruns", "folder"),
@@ -62,7 +58,6 @@ def test_a_password_is_not_shown() -> None:
         ("sqlite:///runs/", "names no database file"),
         ("sqlite:///runs.db?timeout=3", "names no database file"),
         ("http://", "names no host"),
-        ("postgresql:///name", "names no host"),
         ("http://[::1", "malformed"),
     ],
 )
@@ -81,7 +76,14 @@ def test_a_folder_is_not_a_database(tmp_path: Path) -> None:
         resolve(f"sqlite:///{tmp_path}")
 
 
-def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(BadInputError, match="cannot be created"):
-        resolve(f"sqlite:///{tmp_path}/file/below/mlflow.db")
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "mysql+pymysql"])
+def test_a_database_is_refused_with_the_way_to_it(scheme: str) -> None:
+    with pytest.raises(BadInputError, match="mlflow server --backend-store-uri") as error:
+        resolve(f"{scheme}://me:secret@host/mlflow")
+    assert "secret" not in str(error.value)
+
+
+def test_the_environment_says_where_unless_the_flag_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1234")
+    assert resolve(None).uri == "http://127.0.0.1:1234"
+    assert resolve("http://127.0.0.1:5000").uri == "http://127.0.0.1:5000"

@@ -58,15 +58,15 @@ IMPORT = ("import", "--dataset", "mosi", "--source")
     ("arguments", "words"),
     [
         ((), "required: COMMAND"),
-        (("export",), "choose from 'import', 'synthesize', 'info'"),
-        (("info", "--dataset", "sims"), "choose from 'mosi', 'mosei', 'synthetic'"),
+        (("export",), "synthesize"),
+        (("info", "--dataset", "sims"), "mosei"),
         (("info", "--dataset", "mosi", "--data-dir", "nowhere"), "python -m dlf.data import"),
         (("info", "--dataset", "synthetic", "--data-dir", "nowhere"), "dlf.data synthesize"),
-        (("import", "--dataset", "synthetic", "--source", "x"), "choose from 'mosi', 'mosei'"),
+        (("import", "--dataset", "synthetic", "--source", "x"), "mosei"),
         ((*IMPORT, "nowhere.pkl"), "nowhere.pkl cannot be read: No such file"),
         ((*IMPORT, "."), "cannot be read: Is a directory"),
         ((*IMPORT, "pyproject.toml"), "pyproject.toml is not a complete pickle file"),
-        (("synthesize", "--seed", "-1"), "'-1' is not a whole number of at least 0"),
+        (("synthesize", "--seed", "-1"), "'-1' is not a whole number from 0"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_2(arguments: tuple[str, ...], words: str) -> None:

@@ -186,7 +186,7 @@ def test_a_sealed_test_split_stays_shut_in_its_process(content: Any, tmp_path: P
         "seal_test_split()\n"
         "assert len(open_split('mosi', sys.argv[1], 'valid')) == 3\n"
         "try: open_test_split('mosi', sys.argv[1])\n"
-        "except TestSplitSealedError: print('sealed')\n"
+        "except SealedTestSplitError: print('sealed')\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
     root = Path(__file__).parents[3]

@@ -202,3 +202,25 @@ def test_scalars_strings_and_containers_are_read(tmp_path: Path, protocol: int) 
 
 def test_byte_strings_of_python_2_become_strings(tmp_path: Path) -> None:
     assert load_bytes(tmp_path, b"(lp0\nS'abc'\np1\naS'\\xe9'\np2\na.") == ["abc", "é"]
+
+
+class LyingArray:
+    """Pickles to an object array of one element that claims another shape."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        build, arguments, state = np.array(["a"], dtype=object).__reduce__()
+        return build, arguments, (state[0], self.shape, *state[2:])
+
+
+@pytest.mark.parametrize("shape", [(1_000_000,), (2, 2), (0,), (-1,), (-1, -1)])
+def test_an_array_that_claims_more_objects_than_it_brings_is_refused(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    """numpy itself would read past the end of the list."""
+    honest = load_bytes(tmp_path, pickle.dumps(LyingArray((1,))))
+    assert np.array_equal(np.asarray(honest), np.array(["a"], dtype=object))
+    with pytest.raises(BadInputError, match="something that is not its content"):
+        load_bytes(tmp_path, pickle.dumps(LyingArray(shape)))
