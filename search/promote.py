@@ -9,11 +9,8 @@ MLflow as dlf-<dataset> under the alias `champion`.
 """
 
 import sys
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-
-import optuna
 
 from dlf.command import (
     EXIT_DONE,
@@ -23,24 +20,19 @@ from dlf.command import (
     positive_int,
     run_command,
 )
-from dlf.data import Manifest, prepare_dataset
+from dlf.data import prepare_dataset
 from search.arguments import SharedRequest, add_shared_flags
-from search.engine import Resources, fit_resources, local_ray, run_trials
+from search.engine import fit_resources, local_ray
 from search.finalists import FinalistTrials, choose_finalists
-from search.ledger import TrialLedger
-from search.promotion_result import PromotionResult
-from search.study import StudyIdentity, StudyPlace
+from search.promotion import Promotion
+from search.study import StudyPlace
 from search.study_trials import trial_name
 from search.trainable import Workplace
-from search.verdict import mean_metrics, read_test_split, test_reads, trained_models
+from search.verdict import test_reads
 from tracking.console import ConsoleRecorder
-from tracking.location import TrackingLocation, resolve
+from tracking.location import resolve
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.recorder import Recorder, Recorders
 from tracking.records import Ending, StudyRecord, Summary
-from tracking.registry import register_champion
-
-TEST_FILE = "test.json"
 
 
 class PromotionRequest(SharedRequest):
@@ -65,7 +57,6 @@ def main() -> int:
             f"begins with {manifest.digest[:12]} where the study has {identity.dataset_digest[:12]}"
         )
     trials = FinalistTrials(choose_finalists(study, identity, request.top), request.seeds)
-    folder = place.folder / "promotions" / f"{datetime.now():%Y%m%d-%H%M%S}"
     location = resolve(request.tracking_uri)
     with local_ray():
         resources = fit_resources(
@@ -75,12 +66,31 @@ def main() -> int:
             names = ", ".join(trial_name(finalist.number) for finalist in trials.finalists)
             print(f"{names}: {request.seeds} seeds each, {resources.max_concurrent} at once")
             return EXIT_DONE
-        mlflow = MlflowRecorder(location, promotion_record(request, identity))
+        name = f"promotion of {request.study}"
+        record = StudyRecord(name=name, dataset=identity.dataset, tags=identity.tags())
+        mlflow = MlflowRecorder(location, record)
         mlflow.ready()
+        promotion = Promotion(
+            study=study,
+            manifest=manifest,
+            trials=trials,
+            workplace=Workplace(
+                dataset=identity.dataset,
+                dataset_digest=identity.dataset_digest,
+                data_dir=request.data_dir.absolute(),
+                max_epochs=request.max_epochs or identity.max_epochs,
+                cpus_per_trial=resources.cpus_per_trial,
+                gpus_per_trial=resources.gpus_per_trial,
+            ),
+            folder=place.folder / "promotions" / f"{datetime.now():%Y%m%d-%H%M%S}",
+            location=location,
+            mlflow=mlflow,
+        )
+        onlookers = [] if request.json_only else [ConsoleRecorder(sys.stdout, trials.total)]
         summary = Summary(ending=Ending.FAILED)
         try:
-            states = train_finalists(request, identity, trials, resources, folder, mlflow)
-            result = hand_over(request, study, manifest, trials, states, folder, location, mlflow)
+            states = promotion.train(resources, onlookers)
+            result = promotion.hand_over(states)
             summary = Summary(ending=Ending.FINISHED, metrics=result.test.named("test"))
         except KeyboardInterrupt:
             summary = Summary(ending=Ending.INTERRUPTED)
@@ -107,76 +117,6 @@ def read_request() -> PromotionRequest:
     add("--max-epochs", type=positive_int, metavar="N", help="left out: those of the search")
     add_shared_flags(parser)
     return PromotionRequest.model_validate(vars(parser.parse_args()))
-
-
-def promotion_record(request: PromotionRequest, identity: StudyIdentity) -> StudyRecord:
-    """Return what tracking says of the promotion as it starts."""
-    name = f"promotion of {request.study}"
-    return StudyRecord(name=name, dataset=identity.dataset, tags=identity.tags())
-
-
-def train_finalists(
-    request: PromotionRequest,
-    identity: StudyIdentity,
-    trials: FinalistTrials,
-    resources: Resources,
-    folder: Path,
-    mlflow: MlflowRecorder,
-) -> dict[int, Path]:
-    """Train every finalist on every seed; return the folder of each training's final state."""
-    recorders: list[Recorder] = [mlflow]
-    if not request.json_only:
-        recorders.append(ConsoleRecorder(sys.stdout, trials.total))
-    workplace = Workplace(
-        dataset=identity.dataset,
-        dataset_digest=identity.dataset_digest,
-        data_dir=request.data_dir.absolute(),
-        max_epochs=request.max_epochs or identity.max_epochs,
-        cpus_per_trial=resources.cpus_per_trial,
-        gpus_per_trial=resources.gpus_per_trial,
-    )
-    ledger = TrialLedger(trials, Recorders(recorders))
-    states = run_trials(ledger, workplace, resources, folder, keep_final_state=True)
-    trials.refuse_failures()
-    return states
-
-
-def hand_over(
-    request: PromotionRequest,
-    study: optuna.Study,
-    manifest: Manifest,
-    trials: FinalistTrials,
-    states: Mapping[int, Path],
-    folder: Path,
-    location: TrackingLocation,
-    mlflow: MlflowRecorder,
-) -> PromotionResult:
-    """Evaluate the winner on the test split, and register its best model.
-
-    The test metrics are kept on disk before anything else is tried: they cannot be read twice.
-    """
-    winner = trials.winner()
-    numbers = trials.numbers_of(winner)
-    models = trained_models(winner, manifest, [states[number] for number in numbers])
-    tests = read_test_split(study, models, request.data_dir)
-    test = mean_metrics(tests)
-    (folder / TEST_FILE).write_text(test.model_dump_json(indent=2), encoding="utf-8")
-    best = min(range(len(models)), key=lambda index: models[index].card.valid.mae)
-    models[best].save(folder / "model")
-    try:
-        registered = register_champion(
-            location,
-            dataset=manifest.dataset,
-            run_id=mlflow.run_id(numbers[best]),
-            folder=folder / "model",
-            tags={"dlf.promoted_study": request.study, "dlf.promoted_trial": str(winner.number)},
-            metrics=tests[best].named("test"),
-        )
-    except WorkFailedError as error:
-        raise WorkFailedError(
-            f"{error}; the model and its test metrics are kept in {folder}"
-        ) from error
-    return PromotionResult.of(request.study, trials, test, registered)
 
 
 if __name__ == "__main__":

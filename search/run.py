@@ -7,7 +7,6 @@ The trials appear in the MLflow UI as they run; the best configuration is kept i
 runs/<study>/best.yaml, and search/promote.py makes a final model of it. The test split stays shut.
 """
 
-import shlex
 import sys
 import time
 from datetime import datetime
@@ -30,18 +29,17 @@ from search.arguments import SharedRequest, add_shared_flags
 from search.dry_run import describe_search
 from search.engine import Resources, fit_resources, local_ray, run_trials
 from search.ledger import TrialLedger
+from search.next_steps import look_command, promote_command
 from search.result import Baseline, BestTrial, SearchResult, TrialCounts
 from search.space import Space
 from search.study import StudyIdentity, StudyPlace
 from search.study_trials import PAPER_TRIAL, StudyTrials, count_states, finished_trials
 from search.trainable import Workplace
 from tracking.console import ConsoleRecorder
-from tracking.location import TrackingLocation, resolve, without_password
+from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
 from tracking.records import Ending, StudyRecord, Summary
-
-PROJECT = Path(__file__).absolute().parents[1]
 
 
 class SearchRequest(SharedRequest):
@@ -83,7 +81,13 @@ def main() -> int:
     if request.json_only:
         print(result.model_dump_json())
     else:
-        print(result.describe(look_command(request), promote_command(request)))
+        flags = {
+            "--data-dir": request.data_dir,
+            "--output": request.output,
+            "--storage": request.storage,
+            "--tracking-uri": request.tracking_uri,
+        }
+        print(result.describe(look_command(location), promote_command(request.study, flags)))
     if result.best is None:
         raise WorkFailedError("no trial was completed; MLflow has the reason with each trial")
     if missing is not None:
@@ -183,36 +187,6 @@ def result_of(
         wall_seconds=seconds,
         tracking_uri=uri,
     )
-
-
-def look_command(request: SearchRequest) -> str:
-    """Return the command that opens the MLflow UI on this search."""
-    if Path.cwd() == PROJECT and resolve(request.tracking_uri) == resolve("sqlite:///mlflow.db"):
-        return "make ui"
-    uri = resolve(request.tracking_uri).shown
-    if uri.startswith("http"):
-        return f"open {uri}"
-    return shlex.join([python(), "-m", "mlflow", "ui", "--backend-store-uri", uri])
-
-
-def promote_command(request: SearchRequest) -> str:
-    """Return the command that promotes the best trial of this search."""
-    script = relative(PROJECT / "search" / "promote.py")
-    words = [python(), str(script), "--study", request.study]
-    words += ["--data-dir", str(request.data_dir), "--output", str(request.output)]
-    for flag, value in (("--storage", request.storage), ("--tracking-uri", request.tracking_uri)):
-        words += [flag, without_password(value)] if value is not None else []
-    return shlex.join(words)
-
-
-def python() -> str:
-    """Return the interpreter that runs this, as one would type it here."""
-    return str(relative(Path(sys.executable)))
-
-
-def relative(path: Path) -> Path:
-    """Return a path as seen from the working folder, when it lies below it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 if __name__ == "__main__":

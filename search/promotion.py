@@ -1,0 +1,80 @@
+"""A promotion, from the finalists of a study to a registered model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+
+from dlf.command import WorkFailedError
+from dlf.data import Manifest
+from search.engine import Resources, run_trials
+from search.finalists import FinalistTrials
+from search.ledger import TrialLedger
+from search.promotion_result import PromotionResult
+from search.trainable import Workplace
+from search.verdict import mean_metrics, read_test_split, trained_models
+from tracking.location import TrackingLocation
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.recorder import Recorder, Recorders
+from tracking.registry import register_champion
+
+TEST_FILE = "test.json"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """The finalists of one study on fresh seeds, and what becomes of the best of them."""
+
+    study: optuna.Study
+    manifest: Manifest
+    trials: FinalistTrials
+    workplace: Workplace
+    folder: Path
+    location: TrackingLocation
+    mlflow: MlflowRecorder
+
+    def train(self, resources: Resources, onlookers: Sequence[Recorder]) -> dict[int, Path]:
+        """Train every finalist on every seed; return the folder of each training's final state.
+
+        Raises:
+            WorkFailedError: when one of them failed, for then they cannot be compared.
+        """
+        ledger = TrialLedger(self.trials, Recorders([self.mlflow, *onlookers]))
+        states = run_trials(ledger, self.workplace, resources, self.folder, keep_final_state=True)
+        self.trials.refuse_failures()
+        return states
+
+    def hand_over(self, states: Mapping[int, Path]) -> PromotionResult:
+        """Evaluate the winner on the test split, and register its best model.
+
+        The test metrics are on disk before anything else is tried: they must not be read twice.
+
+        Raises:
+            WorkFailedError: when the registry fails; the model and its metrics are kept.
+        """
+        winner = self.trials.winner()
+        numbers = self.trials.numbers_of(winner)
+        models = trained_models(winner, self.manifest, [states[number] for number in numbers])
+        tests = read_test_split(self.study, models, self.workplace.data_dir)
+        test = mean_metrics(tests)
+        (self.folder / TEST_FILE).write_text(test.model_dump_json(indent=2), encoding="utf-8")
+        best = min(range(len(models)), key=lambda index: models[index].card.valid.mae)
+        models[best].save(self.folder / "model")
+        try:
+            registered = register_champion(
+                self.location,
+                dataset=self.manifest.dataset,
+                run_id=self.mlflow.run_id(numbers[best]),
+                folder=self.folder / "model",
+                tags={
+                    "dlf.promoted_study": self.study.study_name,
+                    "dlf.promoted_trial": str(winner.number),
+                },
+                metrics=tests[best].named("test"),
+            )
+        except WorkFailedError as error:
+            raise WorkFailedError(
+                f"{error}; the model and its test metrics are kept in {self.folder}"
+            ) from error
+        return PromotionResult.of(self.study.study_name, self.trials, test, registered)

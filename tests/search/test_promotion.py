@@ -1,0 +1,155 @@
+"""Who is promoted, on which seeds, and what is kept when the last step fails."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from dlf.command import BadInputError, WorkFailedError
+from dlf.config import Config
+from dlf.data import open_split, read_manifest
+from dlf.training import EpochRecord, Training
+from search.finalists import Finalist, FinalistTrials, choose_finalists
+from search.promotion import Promotion
+from search.seeds import PROMOTION_SEEDS
+from search.study_trials import finished_trials
+from search.trainable import CHECKPOINT_FILE, Workplace
+from search.verdict import test_reads as reads_of
+from tests.support.simulation import SimulatedSearch
+from tracking.location import resolve
+from tracking.records import Outcome, TrialState
+
+SMALL = Config().with_values(
+    {"width": 8, "heads": 2, "encoder_layers": 1, "attractor_layers": 1, "memory_layers": 1}
+)
+
+
+def finalist(number: int) -> Finalist:
+    return Finalist(number=number, params={"margin": 0.1 * number}, config=SMALL)
+
+
+def test_the_best_trials_and_the_papers_are_finalists(simulated: SimulatedSearch) -> None:
+    study = simulated.run(30)
+    ranked = [trial.number for trial in finished_trials(study)]
+    assert ranked[0] != 0
+    chosen = choose_finalists(study, simulated.identity, top=2)
+    assert [each.number for each in chosen] == [*ranked[:2], 0]
+    assert chosen[-1].config == simulated.identity.base
+    assert chosen[0].config.loss.margin == study.trials[ranked[0]].params["margin"]
+
+
+def test_the_papers_configuration_is_not_tried_twice(simulated: SimulatedSearch) -> None:
+    study = simulated.run(4, curve=lambda plan, epoch: 1.0 + plan.number - epoch / 100)
+    assert [each.number for each in choose_finalists(study, simulated.identity, top=1)] == [0]
+
+
+def test_a_study_without_a_complete_trial_is_refused(simulated: SimulatedSearch) -> None:
+    study = simulated.place.create(simulated.identity, 0)
+    with pytest.raises(BadInputError, match="no complete trial"):
+        choose_finalists(study, simulated.identity, top=1)
+
+
+def test_every_finalist_gets_the_same_fresh_seeds() -> None:
+    trials = FinalistTrials([finalist(3), finalist(0)], seeds=3)
+    plans = []
+    while plan := trials.next_trial():
+        plans.append(plan)
+    assert [plan.number for plan in plans] == list(range(6))
+    assert [plan.seed for plan in plans[:3]] == [plan.seed for plan in plans[3:]]
+    assert min(plan.seed for plan in plans) >= PROMOTION_SEEDS
+    assert len({plan.seed for plan in plans}) == 3
+
+
+def test_the_lowest_mean_wins_not_the_lowest_value(
+    record_of_mae: Callable[..., EpochRecord],
+) -> None:
+    trials = FinalistTrials([finalist(3), finalist(0)], seeds=2)
+    for number, mae in enumerate((0.5, 1.5, 0.8, 0.9)):
+        trials.report(number, record_of_mae(1, mae, mae))
+    assert trials.valid_mae(finalist(3)) == [0.5, 1.5]
+    assert trials.winner().number == 0
+
+
+def test_a_failed_training_ends_the_promotion_before_the_test_split() -> None:
+    trials = FinalistTrials([finalist(3)], seeds=2)
+    trials.refuse_failures()
+    trials.end(1, Outcome(state=TrialState.FAILED, reason="loss/total is nan"))
+    with pytest.raises(WorkFailedError, match=r"loss/total is nan.*test split was not opened"):
+        trials.refuse_failures()
+
+
+@pytest.fixture
+def promotion(
+    tiny_data: Path,
+    tmp_path: Path,
+    simulated: SimulatedSearch,
+    record_of_mae: Callable[..., EpochRecord],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """A promotion whose trainings are done, and the folder of their states."""
+    monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
+    manifest = read_manifest("synthetic", tiny_data)
+    splits = [open_split("synthetic", tiny_data, name) for name in ("train", "valid")]
+    trials = FinalistTrials([Finalist(number=0, params={}, config=SMALL)], seeds=2)
+    states = {}
+    for number in range(2):
+        training = Training(SMALL, manifest.sizes, *splits, seed=number, max_epochs=1)
+        trials.report(number, training.train_epoch())
+        states[number] = tmp_path / f"state-{number}"
+        states[number].mkdir()
+        torch.save(training.state(), states[number] / CHECKPOINT_FILE)
+    folder = tmp_path / "promotion"
+    folder.mkdir()
+    workplace = Workplace(
+        dataset="synthetic",
+        dataset_digest=manifest.digest,
+        data_dir=tiny_data,
+        max_epochs=1,
+        cpus_per_trial=1,
+        gpus_per_trial=0,
+    )
+    promotion = Promotion(
+        study=simulated.place.create(simulated.identity, 0),
+        manifest=manifest,
+        trials=trials,
+        workplace=workplace,
+        folder=folder,
+        location=resolve(f"sqlite:///{tmp_path}/ml.db"),
+        mlflow=SimpleNamespace(run_id=lambda number: f"run-{number}"),  # type: ignore[arg-type]
+    )
+    return SimpleNamespace(promotion=promotion, states=states, folder=folder)
+
+
+def test_a_registry_that_fails_loses_neither_model_nor_test_metrics(
+    promotion: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise WorkFailedError("dlf-synthetic could not be registered")
+
+    monkeypatch.setattr("search.promotion.register_champion", refuse)
+    with pytest.raises(WorkFailedError, match="are kept in"):
+        promotion.promotion.hand_over(promotion.states)
+    assert json.loads((promotion.folder / "test.json").read_text())["mae"] > 0
+    assert (promotion.folder / "model" / "model.safetensors").exists()
+    assert reads_of(promotion.promotion.study) == 1
+
+
+def test_the_registered_model_is_the_best_on_validation_with_its_own_test_metrics(
+    promotion: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered: dict[str, Any] = {}
+
+    def register(_location: object, **named: Any) -> SimpleNamespace:
+        registered.update(named)
+        return SimpleNamespace(model="dlf-synthetic", version=1, alias="champion")
+
+    monkeypatch.setattr("search.promotion.register_champion", register)
+    result = promotion.promotion.hand_over(promotion.states)
+    maes = promotion.promotion.trials.valid_mae(promotion.promotion.trials.winner())
+    assert registered["run_id"] == f"run-{maes.index(min(maes))}"
+    assert registered["metrics"]["test/mae"] != result.test.mae
+    assert set(registered["metrics"]) == {f"test/{name}" for name in type(result.test).model_fields}
