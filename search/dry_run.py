@@ -1,7 +1,7 @@
 """What `--dry-run` prints: the space beside the paper's values, and what each trial would get."""
 
 from search.engine import Resources
-from search.study import StudyIdentity
+from search.study import GRACE_EPOCHS, REDUCTION, StudyIdentity
 
 
 def describe_search(identity: StudyIdentity, trials: int, resources: Resources) -> str:
@@ -18,6 +18,8 @@ def describe_search(identity: StudyIdentity, trials: int, resources: Resources) 
         [
             f"{trials} trials of at most {identity.max_epochs} epochs on {identity.dataset} "
             f"(text {identity.text}); the first is the paper's configuration",
+            f"stopped early by successive halving (ASHA): not before epoch {GRACE_EPOCHS}, "
+            f"then one in {REDUCTION} goes on at every rung",
             f"{resources.max_concurrent} at once, each with {resources.cpus_per_trial:g} CPUs and "
             f"{resources.gpus_per_trial:g} GPUs",
             "",

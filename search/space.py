@@ -19,50 +19,47 @@ from dlf.config import Config, Value, section_of
 DEFAULT_SPACE = Path(__file__).parent / "spaces" / "default.yaml"
 
 
-class FloatRange(BaseModel):
-    """A real number from `low` to `high`."""
+class Range(BaseModel):
+    """A number from `low` to `high`, both included."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: Literal["float"]
     low: float
     high: float
     log: bool = False
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        _check_range(self.low, self.high, self.log)
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a log range cannot begin at {self.low}")
         return self
-
-    def distribution(self) -> BaseDistribution:
-        """Return the range in Optuna's terms."""
-        return FloatDistribution(self.low, self.high, log=self.log)
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}{', log' if self.log else ''}"
 
 
-class IntRange(BaseModel):
-    """A whole number from `low` to `high`."""
+class FloatRange(Range):
+    """A real number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    type: Literal["float"]
+
+    def distribution(self) -> BaseDistribution:
+        """Return the range in Optuna's terms."""
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+
+class IntRange(Range):
+    """A whole number."""
 
     type: Literal["int"]
     low: int
     high: int
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        _check_range(self.low, self.high, self.log)
-        return self
 
     def distribution(self) -> BaseDistribution:
         """Return the range in Optuna's terms."""
         return IntDistribution(self.low, self.high, log=self.log)
-
-    def __str__(self) -> str:
-        return f"{self.low} to {self.high}{', log' if self.log else ''}"
 
 
 class Choices(BaseModel):
@@ -124,10 +121,3 @@ class Space(BaseModel):
         """Return the values that a configuration has for the parameters of the space."""
         values = config.values()
         return {name: value for name in self.parameters if (value := values[name]) is not None}
-
-
-def _check_range(low: float, high: float, log: bool) -> None:
-    if not low < high:
-        raise ValueError(f"low {low} is not below high {high}")
-    if log and low <= 0:
-        raise ValueError(f"a log range cannot begin at {low}")

@@ -24,7 +24,7 @@ GRACE_EPOCHS = 3
 """no trial is stopped earlier: the model leaves the median only after some epochs"""
 
 REDUCTION = 3
-"""one trial in so many goes on at each rung"""
+"""asynchronous successive halving (ASHA): one trial in so many goes on at each rung"""
 
 JOURNAL_FILE = "journal.log"
 _IDENTITY = "identity"
