@@ -12,6 +12,7 @@ import torch
 from dlf.command import BadInputError, WorkFailedError
 from dlf.config import Config
 from dlf.data import open_split, read_manifest
+from dlf.trained_model import TrainedModel
 from dlf.training import EpochRecord, Training
 from search.finalists import Finalist, FinalistTrials, choose_finalists
 from search.promotion import Promotion
@@ -97,8 +98,9 @@ def promotion(
     trials = FinalistTrials([Finalist(number=0, params={}, config=SMALL)], seeds=2)
     states = {}
     for number in range(2):
-        training = Training(SMALL, manifest.sizes, *splits, seed=number, max_epochs=1)
-        trials.report(number, training.train_epoch())
+        training = Training(SMALL, manifest.sizes, *splits, seed=number, max_epochs=3)
+        for record in training.epochs():
+            trials.report(number, record)
         states[number] = tmp_path / f"state-{number}"
         states[number].mkdir()
         torch.save(training.state(), states[number] / CHECKPOINT_FILE)
@@ -151,5 +153,6 @@ def test_the_registered_model_is_the_best_on_validation_with_its_own_test_metric
     result = promotion.promotion.hand_over(promotion.states)
     maes = promotion.promotion.trials.valid_mae(promotion.promotion.trials.winner())
     assert registered["run_id"] == f"run-{maes.index(min(maes))}"
+    assert TrainedModel.load(registered["folder"]).card.valid.mae == min(maes)
     assert registered["metrics"]["test/mae"] != result.test.mae
     assert set(registered["metrics"]) == {f"test/{name}" for name in type(result.test).model_fields}

@@ -25,6 +25,24 @@ def test_the_first_trial_is_the_papers_and_runs_to_its_end(simulated: SimulatedS
     assert len(paper.intermediate_values) == 9
 
 
+def test_the_papers_trial_goes_on_where_another_one_is_stopped(
+    simulated: SimulatedSearch, record_of_mae: Any
+) -> None:
+    study = simulated.place.create(simulated.identity, 0)
+    source = StudyTrials(study, simulated.identity, 3, 0, simulated.place.folder)
+    paper, good, bad = (source.next_trial() for _ in range(3))
+    assert paper is not None
+    assert good is not None
+    assert bad is not None
+    goes_on = {
+        plan.number: [
+            source.report(plan.number, record_of_mae(epoch, mae, mae)) for epoch in (1, 3)
+        ]
+        for plan, mae in ((good, 0.7), (paper, 1.4), (bad, 1.4))
+    }
+    assert goes_on == {0: [True, True], 1: [True, True], 2: [True, False]}
+
+
 def test_every_trial_is_accounted_for_everywhere(simulated: SimulatedSearch) -> None:
     study = simulated.run(40)
     states = {trial.number: trial.state for trial in study.trials}
