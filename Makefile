@@ -31,6 +31,7 @@ clean:  ## remove the environment and all caches; data, studies and tracking sta
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "installing into $(VENV): this takes some minutes, once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@
