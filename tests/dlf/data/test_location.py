@@ -64,9 +64,10 @@ def test_no_source_is_told_with_the_way_to_get_one(tmp_path: Path) -> None:
         prepare_dataset("mosei", tmp_path)
     assert str(refusal.value) == (
         f"mosei is not stored in {tmp_path} and {tmp_path}/MOSEI/Processed/aligned_50.pkl is not "
-        "there: get the feature file aligned_50.pkl of the project github.com/thuiar/MMSA, whose "
-        "README links the downloads, and run: python -m dlf.data import --dataset mosei --source "
-        f"FILE --data-dir {tmp_path} (or try without, with --dataset synthetic)"
+        "there: get the feature file aligned_50.pkl, whose download the READMEs of "
+        "github.com/pwang322/DLF and github.com/thuiar/MMSA link, and run: "
+        f"python -m dlf.data import --dataset mosei --source FILE --data-dir {tmp_path} "
+        "(or try without, with --dataset synthetic)"
     )
 
 
