@@ -41,7 +41,8 @@ def prepare_dataset(dataset: str, data_dir: Path | str) -> Manifest:
     raise BadInputError(
         f"{dataset} is not stored in {data_dir} and {places[0]} is not there: get the feature file "
         "aligned_50.pkl, whose download the READMEs of github.com/pwang322/DLF and "
-        f"github.com/thuiar/MMSA link, and run: {store_command(dataset, data_dir)} (or try without, with --dataset synthetic)"
+        f"github.com/thuiar/MMSA link, and run: {store_command(dataset, data_dir)} "
+        "(or try without, with --dataset synthetic)"
     )
 
 
