@@ -22,12 +22,12 @@ class TrialCounts(Result):
 
 
 class BestTrial(Result):
-    """The complete trial with the lowest validation MAE, and its MLflow run."""
+    """The complete trial with the lowest validation MAE, and its MLflow run, if it was kept."""
 
     number: int
     value: float
     params: Mapping[str, Value]
-    run_id: str
+    run_id: str | None
 
 
 class Baseline(Result):

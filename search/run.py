@@ -33,7 +33,13 @@ from search.next_steps import look_command, promote_command
 from search.result import Baseline, BestTrial, SearchResult, TrialCounts
 from search.space import Space
 from search.study import StudyIdentity, StudyPlace
-from search.study_trials import PAPER_TRIAL, StudyTrials, count_states, finished_trials
+from search.study_trials import (
+    PAPER_TRIAL,
+    FinishedTrial,
+    StudyTrials,
+    count_states,
+    finished_trials,
+)
 from search.trainable import Workplace
 from tracking.console import ConsoleRecorder
 from tracking.location import TrackingLocation, resolve
@@ -175,8 +181,7 @@ def result_of(
     baseline = [trial.value for trial in finished if trial.number == PAPER_TRIAL]
     best = None
     if finished:
-        run_id = mlflow.run_id(finished[0].number)
-        best = BestTrial(run_id=run_id, **finished[0].model_dump())
+        best = BestTrial(run_id=run_id_of(mlflow, finished[0]), **finished[0].model_dump())
     counts = count_states(study)
     return SearchResult(
         study=study.study_name,
@@ -187,6 +192,14 @@ def result_of(
         wall_seconds=seconds,
         tracking_uri=uri,
     )
+
+
+def run_id_of(mlflow: MlflowRecorder, trial: FinishedTrial) -> str | None:
+    """Return the run of a trial; none where tracking lost it, which must not cost the result."""
+    try:
+        return mlflow.run_id(trial.number)
+    except WorkFailedError:
+        return None
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,12 +20,13 @@ import pytest
 
 import search.promote
 import search.run
-from dlf.command import run_command
+from dlf.command import WorkFailedError, run_command
 from dlf.config import Config
 from dlf.data import mmsa, synthetic
 from dlf.data.store import write_dataset
 from dlf.trained_model import TrainedModel
 from search.study import StudyPlace
+from search.study_trials import FinishedTrial
 
 ROOT = Path(__file__).parents[2]
 TRIALS = 5
@@ -217,6 +219,15 @@ def test_the_best_configuration_is_promoted(searched: Searched) -> None:
     assert trained.config.values().items() >= result["winner"]["params"].items()
     assert trained.card.dataset == "synthetic"
     assert len(searched.study.user_attrs["test_reads"]) == 1
+
+
+def test_a_run_that_tracking_lost_does_not_cost_the_result() -> None:
+    def lost(number: int) -> str:
+        raise WorkFailedError(f"trial {number} has no run")
+
+    best = FinishedTrial(number=3, value=0.7, params={})
+    assert search.run.run_id_of(SimpleNamespace(run_id=lost), best) is None
+    assert search.run.run_id_of(SimpleNamespace(run_id=str), best) == "3"
 
 
 def test_a_dry_run_shows_the_space_and_leaves_nothing(tiny_data: Path, tmp_path: Path) -> None:
