@@ -5,7 +5,7 @@ clips of similar length are batched together, so that little is computed in vain
 """
 
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -13,23 +13,42 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlf.config import Config
-from dlf.encoder import Steps
 from dlf.modalities import MODALITIES, InputSizes, Modality
-from dlf.model import Sequences
-
-if TYPE_CHECKING:
-    from dlf.data import Split
+from dlf.model import Inputs
+from dlf.steps import Features, valid_steps
 
 Rows = NDArray[np.int64]
 
-POOL_BATCHES = 16
+POOL_BATCHES = 32
 """batches whose clips are sorted by length together; more saves padding, fewer mixes better"""
+
+EVALUATION_BATCH = 64
+"""clips in a batch of an evaluation, which keeps nothing for a backward pass"""
+
+
+class FlatSequences(Protocol):
+    """One modality of a split: all valid steps end to end, and each clip's place among them."""
+
+    @property
+    def values(self) -> NDArray[np.float32]: ...  # noqa: D102
+    @property
+    def starts(self) -> NDArray[np.int64]: ...  # noqa: D102
+    @property
+    def lengths(self) -> NDArray[np.int64]: ...  # noqa: D102
+
+
+class LabelledClips(Protocol):
+    """What `Clips` needs of a split; `dlf.data.Split` is one."""
+
+    @property
+    def labels(self) -> NDArray[np.float32]: ...  # noqa: D102
+    def __getitem__(self, modality: Modality) -> FlatSequences: ...
 
 
 class Batch(NamedTuple):
     """Some clips of a split."""
 
-    inputs: Sequences
+    inputs: Inputs
     labels: Tensor
     """[B]"""
 
@@ -48,7 +67,9 @@ class ModalityTensors(NamedTuple):
 class Clips:
     """The clips of a split, held as tensors on one device."""
 
-    def __init__(self, split: "Split", sizes: InputSizes, config: Config, device: str) -> None:
+    def __init__(
+        self, split: LabelledClips, sizes: InputSizes, config: Config, device: str
+    ) -> None:
         self.labels = torch.tensor(split.labels, device=device)
         self.lengths: dict[Modality, Rows] = {m: split[m].lengths for m in MODALITIES}
         self._padded_to = sizes.time_steps if config.model.padding == "reference" else None
@@ -74,26 +95,25 @@ class Clips:
     def shuffled(self, seed: int, epoch: int) -> list[Rows]:
         """Return the rows of every batch of a training epoch, the same for the same two numbers."""
         random = np.random.default_rng([seed, epoch])
-        order = random.permutation(len(self))
+        order, size = random.permutation(len(self)), self._batch_size
         if self._padded_to is not None:
-            return self._cut(order)
-        pool = POOL_BATCHES * self._batch_size
+            return self._cut(order, size)
+        pool = POOL_BATCHES * size
         pools = [order[i : i + pool] for i in range(0, len(order), pool)]
-        batches = [batch for rows in pools for batch in self._cut(self._by_length(rows))]
+        batches = [batch for rows in pools for batch in self._cut(self._by_length(rows), size)]
         return [batches[i] for i in random.permutation(len(batches))]
 
     def in_order_of_length(self) -> list[Rows]:
         """Return the rows of every batch of an evaluation."""
-        return self._cut(self._by_length(np.arange(len(self))))
+        return self._cut(self._by_length(np.arange(len(self))), EVALUATION_BATCH)
 
     def _by_length(self, rows: Rows) -> Rows:
         return rows[np.argsort(self.lengths["text"][rows], kind="stable")]
 
-    def _cut(self, rows: Rows) -> list[Rows]:
-        size = self._batch_size
+    def _cut(self, rows: Rows, size: int) -> list[Rows]:
         return [rows[i : i + size] for i in range(0, len(rows), size)]
 
-    def _gather(self, modality: Modality, rows: Rows, on_device: Tensor) -> Steps:
+    def _gather(self, modality: Modality, rows: Rows, on_device: Tensor) -> Features:
         values, starts, all_lengths = self._tensors[modality]
         if self._padded_to is None:
             steps = int(self.lengths[modality][rows].max())
@@ -101,9 +121,9 @@ class Clips:
             steps = self._padded_to[modality]
         lengths = all_lengths[on_device]
         positions = torch.arange(steps, device=values.device)
-        valid = positions < lengths[:, None]
+        valid = valid_steps(lengths, steps)
         index = torch.where(valid, starts[on_device][:, None] + positions, 0)
-        return Steps(values[index] * valid[:, :, None], lengths)
+        return Features(values[index] * valid[:, :, None], lengths)
 
 
 def _shared(values: NDArray[np.float32]) -> Tensor:

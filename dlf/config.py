@@ -6,12 +6,12 @@ line and a tracking server all call it by one short name: `margin`, `lambda_r`, 
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dlf.command import BadInputError, one_line
+from dlf.modalities import MODALITIES, Modality
 
 Value = float | int | str
 
@@ -51,6 +51,47 @@ class ModelConfig(Section):
         "masked", description="masked ignores padding; reference sees it, as the released code does"
     )
 
+    modalities: Literal[
+        "text+audio+vision",
+        "text+audio",
+        "text+vision",
+        "audio+vision",
+        "text",
+        "audio",
+        "vision",
+    ] = Field("text+audio+vision", description="those that the model is given")
+    disentangled: bool = Field(
+        True, description="without it there are no shared features and no regularisers"
+    )
+    attractor: Literal["language", "own"] = Field(
+        "language",
+        description="the query of cross-attention: language, or each modality its own, as in MulT",
+    )
+    hierarchical: bool = Field(
+        True, description="without it there are no specific and shared predictions"
+    )
+
+    @property
+    def used_modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the model is given, in their order."""
+        return tuple(m for m in MODALITIES if m in self.modalities.split("+"))
+
+    def kernel(self, modality: Modality) -> int:
+        """Return the time steps under a modality's convolution."""
+        return {
+            "text": self.text_kernel,
+            "audio": self.audio_kernel,
+            "vision": self.vision_kernel,
+        }[modality]
+
+    def attention_dropout(self, modality: Modality) -> float:
+        """Return the rate of the dropout on a modality's attention."""
+        return {
+            "text": self.text_attention_dropout,
+            "audio": self.audio_attention_dropout,
+            "vision": self.vision_attention_dropout,
+        }[modality]
+
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
         if self.width % self.heads:
@@ -58,14 +99,28 @@ class ModelConfig(Section):
         return self
 
 
+class Regularisers(NamedTuple):
+    """Which of the four regularisers are in use."""
+
+    reconstruction: bool
+    specific: bool
+    margin: bool
+    orthogonality: bool
+
+    @classmethod
+    def none(cls) -> "Regularisers":
+        """Return none of them: what a prediction needs."""
+        return cls(False, False, False, False)
+
+
 class LossConfig(Section):
     """The margin mu of equation 7, and the weights of the decoupling and prediction losses."""
 
     margin: float = Field(0.15, ge=0, description="mu, per unit of difference between two labels")
-    lambda_r: float = Field(0.1, ge=0, description="weight of the reconstruction loss")
-    lambda_s: float = Field(0.1, ge=0, description="weight of the specific loss")
-    lambda_m: float = Field(0.01, ge=0, description="weight of the margin loss")
-    lambda_o: float = Field(0.01, ge=0, description="weight of the orthogonality loss")
+    lambda_r: float = Field(0.1, ge=0, description="weight of the reconstruction loss; 0: off")
+    lambda_s: float = Field(0.1, ge=0, description="weight of the specific loss; 0: off")
+    lambda_m: float = Field(0.01, ge=0, description="weight of the margin loss; 0: off")
+    lambda_o: float = Field(0.01, ge=0, description="weight of the orthogonality loss; 0: off")
     beta_f: float = Field(1.0, ge=0, description="weight of the fused prediction")
     beta_sh: float = Field(1.0, ge=0, description="weight of the shared prediction")
     beta_sp_l: float = Field(3.0, ge=0, description="weight of language's specific prediction")
@@ -77,15 +132,23 @@ class LossConfig(Section):
 
 
 class TrainingConfig(Section):
-    """The recipe: Adam, accumulated and clipped gradients, a plateau schedule, patience."""
+    """The recipe: an optimiser, accumulated and clipped gradients, a plateau schedule, patience."""
 
-    learning_rate: float = Field(1e-4, gt=0, description="of Adam")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="what takes the steps")
+    learning_rate: float = Field(1e-4, gt=0, description="to begin with")
+    weight_decay: float = Field(0.0, ge=0, description="of the optimiser")
     batch_size: int = Field(16, ge=2, description="clips per batch")
     accumulation: int = Field(10, ge=1, description="batches whose gradients make one step")
-    clip_value: float = Field(0.6, gt=0, description="bound of every accumulated gradient entry")
+    clipping: Literal["value", "norm", "none"] = Field(
+        "value", description="what of the accumulated gradient is bounded: every entry, or the norm"
+    )
+    clip_at: float = Field(0.6, gt=0, description="the bound")
     plateau_factor: float = Field(0.5, gt=0, lt=1, description="of the rate, when it plateaus")
     plateau_patience: int = Field(5, ge=0, description="epochs without a better MAE before that")
     patience: int = Field(10, ge=1, description="epochs without a better MAE before the end")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of products; bfloat16 is mixed precision, parameters stay float32"
+    )
 
 
 class Config(Section):
@@ -103,6 +166,13 @@ class Config(Section):
                 f"orthogonality rows of {rows} do not fill a width of {self.model.width}"
             )
         return self
+
+    @property
+    def regularisers(self) -> Regularisers:
+        """The regularisers in use: those with a weight, of a model that disentangles at all."""
+        loss = self.loss
+        weights = (loss.lambda_r, loss.lambda_s, loss.lambda_m, loss.lambda_o)
+        return Regularisers(*(self.model.disentangled and weight > 0 for weight in weights))
 
     def values(self) -> dict[str, Value | None]:
         """Return every leaf under its short name."""
@@ -122,6 +192,8 @@ class Config(Section):
 
     def to_yaml(self) -> str:
         """Return the configuration as YAML that `from_yaml` reads back to an equal one."""
+        import yaml  # absent where only the model is installed
+
         return yaml.safe_dump(self.model_dump(), sort_keys=False)
 
     @classmethod
@@ -131,6 +203,8 @@ class Config(Section):
         Raises:
             BadInputError: when the text is no YAML mapping, or a name or value is not valid.
         """
+        import yaml  # absent where only the model is installed
+
         try:
             tree = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -150,25 +224,6 @@ def section_of(name: str) -> str:
     known = list(Config().values())
     close = get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
     raise BadInputError(f"there is no parameter {name!r}; did you mean {' or '.join(close)}?")
-
-
-def paper_config(dataset: str) -> Config:
-    """Return the paper's own configuration for a dataset, as the authors released it."""
-    if dataset != "mosei":
-        return Config()
-    return Config().with_values(
-        {
-            "text_kernel": 3,
-            "audio_kernel": 3,
-            "vision_kernel": 3,
-            "text_dropout": 0.1,
-            "embedding_dropout": 0.0,
-            "text_attention_dropout": 0.5,
-            "audio_attention_dropout": 0.0,
-            "vision_attention_dropout": 0.0,
-            "orthogonality_width": 10,
-        }
-    )
 
 
 def _validated(tree: object) -> Config:

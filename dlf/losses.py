@@ -4,16 +4,17 @@ Every term is a pure function of tensors, without a loop over samples and withou
 back, so that a step can be compiled, captured, and vectorised over configurations.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlf.config import LossConfig
-from dlf.encoder import Steps
-from dlf.modalities import MODALITIES
+from dlf.config import Config, LossConfig
+from dlf.modalities import Modality
 from dlf.model import Outputs
+from dlf.steps import Sequences
 
 NORM_FLOOR = 1e-12
 """added to squared norms, so that the cosine of a zero vector is zero"""
@@ -38,6 +39,10 @@ class LossWeights(NamedTuple):
         """Return the weights of a configuration on a device."""
         return cls(*(torch.tensor(getattr(config, name), device=device) for name in cls._fields))
 
+    def beta_of(self, modality: Modality) -> Tensor:
+        """Return the weight of a modality's specific prediction."""
+        return {"text": self.beta_sp_l, "audio": self.beta_sp_a, "vision": self.beta_sp_v}[modality]
+
 
 class LossTerms(NamedTuple):
     """The total loss, and its parts before their lambdas; each a scalar."""
@@ -50,72 +55,78 @@ class LossTerms(NamedTuple):
     orthogonality: Tensor
 
 
-def loss_terms(
-    outputs: Outputs, labels: Tensor, weights: LossWeights, orthogonality_width: int | None
-) -> LossTerms:
-    """Return the losses of a batch.
+def loss_terms(outputs: Outputs, labels: Tensor, weights: LossWeights, config: Config) -> LossTerms:
+    """Return the losses of a batch; a regulariser that is not in use is zero.
 
     Args:
         outputs: of the model, for B clips.
         labels: [B], sentiment from -3 to 3.
         weights: the margin, lambdas and betas.
-        orthogonality_width: channels per cosine of the orthogonality loss; none for all of them.
+        config: of which only the structure is read: modalities, regularisers, orthogonality rows.
     """
-    specific_predictions = outputs.specific_predictions
-    task = (
-        weights.beta_f * F.l1_loss(outputs.prediction, labels)
-        + weights.beta_sh * F.l1_loss(outputs.shared_prediction, labels)
-        + weights.beta_sp_l * F.l1_loss(specific_predictions["text"], labels)
-        + weights.beta_sp_v * F.l1_loss(specific_predictions["vision"], labels)
-        + weights.beta_sp_a * F.l1_loss(specific_predictions["audio"], labels)
-    )
-    terms = [
-        torch.stack(
-            [
-                step_mean_squared_error(outputs.reconstructed[m], outputs.projected[m]),
-                step_mean_squared_error(outputs.respecified[m], outputs.specific[m]),
-                orthogonality_loss(outputs.specific[m], outputs.shared[m], orthogonality_width),
-            ]
-        )
-        for m in MODALITIES
-    ]
-    reconstruction, specific, orthogonality = torch.stack(terms).sum(dim=0).unbind()
-    margin = margin_loss(
-        torch.cat([outputs.aligned[m] for m in MODALITIES]),
-        labels.repeat(len(MODALITIES)),
-        weights.margin,
-    )
-    total = (
-        task
-        + weights.lambda_r * reconstruction
-        + weights.lambda_s * specific
-        + weights.lambda_m * margin
-        + weights.lambda_o * orthogonality
-    )
+    modalities, regularisers = config.model.used_modalities, config.regularisers
+    task = _task_loss(outputs, labels, weights, modalities)
+    reconstruction = specific = margin = orthogonality = torch.zeros_like(task)
+    total = task
+    features = outputs.features
+    if features is not None:
+        if regularisers.reconstruction and features.reconstructed is not None:
+            reconstruction = mean_squared_error(features.reconstructed, features.projected)
+            total = total + weights.lambda_r * reconstruction
+        if regularisers.specific and features.respecified is not None:
+            specific = mean_squared_error(features.respecified, features.specific)
+            total = total + weights.lambda_s * specific
+        if regularisers.margin and features.aligned is not None:
+            anchors = features.aligned.flatten(0, 1)
+            margin = margin_loss(anchors, labels.repeat(len(modalities)), weights.margin)
+            total = total + weights.lambda_m * margin
+        if regularisers.orthogonality:
+            orthogonality = orthogonality_loss(
+                features.specific, features.shared, config.loss.orthogonality_width
+            )
+            total = total + weights.lambda_o * orthogonality
     return LossTerms(total, task, reconstruction, specific, margin, orthogonality)
 
 
-def step_mean_squared_error(estimate: Steps, target: Steps) -> Tensor:
-    """Return the squared error, averaged over channels, valid steps and clips.
+def _task_loss(
+    outputs: Outputs, labels: Tensor, weights: LossWeights, modalities: Sequence[Modality]
+) -> Tensor:
+    """Return the mean absolute errors of all predictions, weighted by the betas."""
+    task = weights.beta_f * F.l1_loss(outputs.prediction, labels)
+    if outputs.shared_prediction is not None:
+        task = task + weights.beta_sh * F.l1_loss(outputs.shared_prediction, labels)
+    if outputs.specific_predictions is not None:
+        errors = (outputs.specific_predictions - labels).abs().mean(dim=1)
+        for modality, error in zip(modalities, errors, strict=True):
+            task = task + weights.beta_of(modality) * error
+    return task
+
+
+def mean_squared_error(estimates: Sequences, targets: Sequences) -> Tensor:
+    """Return squared errors, averaged over channels, valid steps and clips, summed over modalities.
 
     It is the reconstruction loss L_r, and the specific loss L_s.
     """
-    squared = (estimate.values - target.values).square().mean(dim=-1)
-    return _mean_over_steps(squared, target)
+    costs = [
+        (estimate.values - target.values).square().mean(dim=-1)
+        for estimate, target in zip(estimates, targets, strict=True)
+    ]
+    return _mean_over_steps(costs, targets)
 
 
-def orthogonality_loss(specific: Steps, shared: Steps, row_width: int | None) -> Tensor:
-    """Return L_o, the mean positive cosine of specific and shared features.
+def orthogonality_loss(specific: Sequences, shared: Sequences, row_width: int | None) -> Tensor:
+    """Return L_o, the mean positive cosine of specific and shared features, summed over modalities.
 
     One cosine per valid step, or one per `row_width` channels of it.
     """
-    row = row_width or specific.values.shape[-1]
-    batch, steps, width = specific.values.shape
-    first = specific.values.reshape(batch, steps, width // row, row)
-    second = shared.values.reshape(batch, steps, width // row, row)
-    norms = (first.square().sum(-1) + NORM_FLOOR) * (second.square().sum(-1) + NORM_FLOOR)
-    cosines = (first * second).sum(-1) / norms.sqrt()
-    return _mean_over_steps(F.relu(cosines).mean(dim=-1), specific)
+    costs = []
+    for own, common in zip(specific, shared, strict=True):
+        *shape, width = own.values.shape
+        row = row_width or width
+        first = own.values.view(*shape, width // row, row)
+        second = common.values.view(*shape, width // row, row)
+        costs.append(F.relu(F.cosine_similarity(first, second, dim=-1)).mean(dim=-1))
+    return _mean_over_steps(costs, specific)
 
 
 def margin_loss(features: Tensor, labels: Tensor, margin: Tensor) -> Tensor:
@@ -124,6 +135,10 @@ def margin_loss(features: Tensor, labels: Tensor, margin: Tensor) -> Tensor:
     Every row is an anchor; rows of the same label are its positives, all others its negatives. A
     triplet costs max(0, margin |y_anchor - y_negative| - cos(positive) + cos(negative)); costs are
     averaged over an anchor's triplets, then over the anchors that have any.
+
+    No triplet is ever built: with the cosines of an anchor's positives sorted and summed up, what a
+    negative costs follows from how many of them lie below its own cosine plus margin. So the memory
+    grows with the square of the batch.
 
     Args:
         features: [A, width], of all modalities of all clips.
@@ -134,16 +149,23 @@ def margin_loss(features: Tensor, labels: Tensor, margin: Tensor) -> Tensor:
     cosines = unit @ unit.T
     same = labels[:, None] == labels[None, :]
     itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    positive = (same & ~itself).to(features.dtype)
-    negative = (~same).to(features.dtype)
+    positive, negative = same & ~itself, (~same).to(features.dtype)
     wanted = margin * (labels[:, None] - labels[None, :]).abs() + cosines
-    costs = F.relu(wanted[:, None, :] - cosines[:, :, None])
-    sums = torch.einsum("apn,ap,an->a", costs, positive, negative)
+
+    ordered = cosines.masked_fill(~positive, torch.inf).sort(dim=1).values
+    below = torch.searchsorted(ordered.detach(), wanted.detach())
+    sums = F.pad(ordered.masked_fill(ordered.isinf(), 0).cumsum(dim=1), (1, 0))
+    costs = below * wanted - sums.gather(1, below)
+
     triplets = positive.sum(dim=1) * negative.sum(dim=1)
-    means = sums / triplets.clamp(min=1)
+    means = (costs * negative).sum(dim=1) / triplets.clamp(min=1)
     return means.sum() / (triplets > 0).sum().clamp(min=1)
 
 
-def _mean_over_steps(costs: Tensor, steps: Steps) -> Tensor:
-    """Average [B, T] over each clip's valid steps, then over the clips."""
-    return (costs * steps.mask()).sum(dim=1).div(steps.lengths).mean()
+def _mean_over_steps(costs: list[Tensor], sequences: Sequences) -> Tensor:
+    """Average costs [N, B, T] over each clip's valid steps and over clips; sum over modalities."""
+    means = [
+        (cost * steps.mask()).sum(dim=-1).div(steps.lengths).mean(dim=-1).sum()
+        for cost, steps in zip(costs, sequences, strict=True)
+    ]
+    return torch.stack(means).sum()

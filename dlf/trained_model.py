@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save_file
 
 from dlf.config import Config
@@ -14,24 +14,36 @@ from dlf.model import DLF
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE)
 
 
 class ModelCard(BaseModel):
-    """Where a model comes from, and what it takes."""
+    """Where a model comes from, and what it takes; of an imported model much is not known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
-    dataset_digest: str
+    dataset_digest: str | None = None
     sizes: InputSizes
-    seed: int
-    epoch: int
+    seed: int | None = None
+    epoch: int | None = None
     """the epoch whose weights these are"""
-    valid: Metrics
+    known_valid: Metrics | None = Field(None, alias="valid")
+
+    @property
+    def valid(self) -> Metrics:
+        """The metrics on the validation split.
+
+        Raises:
+            ValueError: for an imported model, which has none.
+        """
+        if self.known_valid is None:
+            raise ValueError("an imported model has no validation metrics")
+        return self.known_valid
 
 
 class TrainedModel(NamedTuple):
-    """A model with the weights of its best epoch, on the CPU."""
+    """A model with the weights of its best epoch, or of a checkpoint, on the CPU."""
 
     model: DLF
     config: Config
@@ -41,7 +53,8 @@ class TrainedModel(NamedTuple):
         """Write the model into `folder`, which is made if it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG_FILE).write_text(self.config.to_yaml(), encoding="utf-8")
-        (folder / CARD_FILE).write_text(self.card.model_dump_json(indent=2), encoding="utf-8")
+        card = self.card.model_dump_json(indent=2, by_alias=True)
+        (folder / CARD_FILE).write_text(card, encoding="utf-8")
         save_file(self.model.state_dict(), folder / WEIGHTS_FILE)
 
     @classmethod

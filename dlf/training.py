@@ -8,23 +8,24 @@ own number, so a training that was saved and restored goes on as if nothing had 
 import math
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
+from torch import Tensor
 
-from dlf.batching import Clips
+from dlf.batching import Clips, LabelledClips
 from dlf.config import Config
-from dlf.losses import LossTerms, LossWeights, loss_terms
+from dlf.losses import LossTerms
 from dlf.metrics import Metrics, compute_metrics
 from dlf.modalities import InputSizes
 from dlf.model import DLF
+from dlf.optimisation import Learned, Optimisation, autocast
 
-if TYPE_CHECKING:
-    from dlf.data import Split
+READ_EVERY = {"cpu": 1, "cuda": 16}
+"""batches between two looks at the losses: on a GPU every look waits for all that is under way"""
 
 
 class NonFiniteError(ArithmeticError):
@@ -78,8 +79,8 @@ class Training:
         self,
         config: Config,
         sizes: InputSizes,
-        train: "Split",
-        valid: "Split",
+        train: LabelledClips,
+        valid: LabelledClips,
         *,
         seed: int,
         max_epochs: int,
@@ -94,15 +95,8 @@ class Training:
         self.best_weights = _copy_of(self.model)
         self._train = Clips(train, sizes, config, device)
         self._valid = Clips(valid, sizes, config, device)
-        self._weights = LossWeights.of(config.loss, torch.device(device))
-        self._optimizer = torch.optim.Adam(
-            self.model.parameters(), config.training.learning_rate, fused=True
-        )
-        self._schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self._optimizer,
-            factor=config.training.plateau_factor,
-            patience=config.training.plateau_patience,
-        )
+        self._optimisation = Optimisation(self.model, config, device)
+        self._read_every = READ_EVERY[torch.device(device).type]
 
     def epochs(self) -> Iterator[EpochRecord]:
         """Train to the end, one record an epoch."""
@@ -123,12 +117,12 @@ class Training:
         started = time.perf_counter()
         epoch = len(self.history) + 1
         torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0]))
-        learning_rate = float(self._optimizer.param_groups[0]["lr"])
+        learning_rate = self._optimisation.learning_rate
         loss, train = self._optimise(epoch)
-        valid = compute_metrics(predict(self.model, self._valid), _labels(self._valid))
+        valid = compute_metrics(predict(self.model, self._valid, self.config), _labels(self._valid))
         if not math.isfinite(valid.mae):
             raise NonFiniteError(f"a validation prediction is not finite after epoch {epoch}")
-        self._schedule.step(valid.mae)
+        self._optimisation.end_epoch(valid.mae)
         best_mae, best_epoch = valid.mae, epoch
         if self.history and self.history[-1].best_mae <= valid.mae:
             best_mae, best_epoch = self.history[-1].best_mae, self.history[-1].best_epoch
@@ -153,8 +147,7 @@ class Training:
         """Return all that `restore` needs, in plain values and the live tensors."""
         return {
             "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
+            "optimisation": self._optimisation.state(),
             "best_weights": self.best_weights,
             "history": [record.model_dump() for record in self.history],
         }
@@ -162,54 +155,41 @@ class Training:
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to a state that a training of the same configuration and seed returned."""
         self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
+        self._optimisation.restore(state["optimisation"])
         self.best_weights = state["best_weights"]
         self.history = [EpochRecord.model_validate(record) for record in state["history"]]
 
     def _optimise(self, epoch: int) -> tuple[EpochLosses, Metrics]:
-        """Take the optimiser's steps of one epoch.
-
-        The gradients of `accumulation` batches are summed, and the sum is clipped after every
-        batch; batches left over at the end of the epoch make no step, as in the released code. An
-        epoch with fewer batches than that makes one step of them all.
-        """
+        """Learn from every batch of one epoch."""
         batches = self._train.shuffled(self.seed, epoch)
-        accumulation = min(self.config.training.accumulation, len(batches))
-        self.model.train()
-        self._optimizer.zero_grad()
-        losses, predictions = [], []
+        self._optimisation.begin_epoch(len(batches))
+        learned = []
         for count, rows in enumerate(batches, start=1):
-            batch = self._train.batch(rows)
-            outputs = self.model(batch.inputs)
-            terms = loss_terms(
-                outputs, batch.labels, self._weights, self.config.loss.orthogonality_width
-            )
-            terms.total.backward()
-            nn.utils.clip_grad_value_(
-                self.model.parameters(), self.config.training.clip_value, foreach=True
-            )
-            if count % accumulation == 0:
-                self._optimizer.step()
-                self._optimizer.zero_grad()
-            losses.append(torch.stack(terms).detach())
-            predictions.append(outputs.prediction.detach())
-        means = LossTerms(*torch.stack(losses).mean(dim=0).tolist())
-        for name, value in means._asdict().items():
-            if not math.isfinite(value):
-                raise NonFiniteError(f"loss/{name} is {value} in epoch {epoch}")
-        rows = np.concatenate(batches)
-        metrics = compute_metrics(torch.cat(predictions).cpu().numpy(), _labels(self._train)[rows])
-        return EpochLosses(**means._asdict()), metrics
+            learned.append(self._optimisation.learn(self._train.batch(rows)))
+            if count % self._read_every == 0 or count == len(batches):
+                self._stop_if_not_finite(learned[-self._read_every :], count, epoch)
+        losses = torch.stack([batch.losses for batch in learned]).mean(dim=0).tolist()
+        predictions = torch.cat([batch.predictions for batch in learned]).cpu().numpy()
+        metrics = compute_metrics(predictions, _labels(self._train)[np.concatenate(batches)])
+        return EpochLosses(**LossTerms(*losses)._asdict()), metrics
+
+    def _stop_if_not_finite(self, learned: list[Learned], batch: int, epoch: int) -> None:
+        for losses in torch.stack([each.losses for each in learned]).tolist():
+            for name, value in LossTerms(*losses)._asdict().items():
+                if not math.isfinite(value):
+                    raise NonFiniteError(
+                        f"loss/{name} is {value} in epoch {epoch}, by batch {batch}"
+                    )
 
 
 @torch.inference_mode()
-def predict(model: DLF, clips: Clips) -> NDArray[np.float32]:
+def predict(model: DLF, clips: Clips, config: Config) -> NDArray[np.float32]:
     """Return the predicted sentiment [N] of every clip, in the order of the split."""
     model.eval()
     predictions = torch.empty(len(clips))
-    for rows in clips.in_order_of_length():
-        predictions[rows] = model(clips.batch(rows).inputs).prediction.cpu()
+    with autocast(config, clips.labels.device.type):
+        for rows in clips.in_order_of_length():
+            predictions[rows] = model.predict(clips.batch(rows).inputs).float().cpu()
     return predictions.numpy()
 
 

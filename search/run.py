@@ -23,8 +23,8 @@ from dlf.command import (
     run_command,
     seed_int,
 )
-from dlf.config import paper_config
 from dlf.data import DATASETS, prepare_dataset, seal_test_split
+from dlf.presets import preset
 from search.arguments import SharedRequest, add_shared_flags
 from search.dry_run import describe_search
 from search.engine import Resources, fit_resources, local_ray, run_trials
@@ -70,7 +70,7 @@ def main() -> int:
         dataset_digest=manifest.digest,
         text=request.text,
         max_epochs=request.max_epochs,
-        base=paper_config(request.dataset),
+        base=preset("paper", request.dataset),
         space=Space.load(),
     )
     place = StudyPlace(request.study, request.output, request.storage)

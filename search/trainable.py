@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from ray import tune
 
+from dlf.allocator import keep_freed_memory
 from dlf.data import open_split, read_manifest, seal_test_split
 from dlf.training import EpochRecord, Training
 from search.trials import TrialPlan
@@ -44,6 +45,7 @@ class DLFTrainable(tune.Trainable):
         """Begin the first trial of this worker."""
         workplace = Workplace.model_validate_json(config[WORKPLACE])
         seal_test_split()
+        keep_freed_memory()
         torch.set_num_threads(max(1, int(workplace.cpus_per_trial)))
         if 0 < workplace.gpus_per_trial < 1:
             torch.cuda.set_per_process_memory_fraction(workplace.gpus_per_trial)

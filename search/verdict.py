@@ -54,7 +54,12 @@ def read_test_split(
     split = open_test_split(card.dataset, data_dir)
     return [
         compute_metrics(
-            predict(trained.model, Clips(split, card.sizes, trained.config, "cpu")), split.labels
+            predict(
+                trained.model,
+                Clips(split, card.sizes, trained.config, "cpu"),
+                trained.config,
+            ),
+            split.labels,
         )
         for trained in models
     ]

@@ -51,6 +51,12 @@ def tiny_sizes() -> InputSizes:
     )
 
 
+@pytest.fixture(scope="session")
+def unequal_sizes(tiny_sizes: InputSizes) -> InputSizes:
+    """Time axes so unequal that long batches are not stacked."""
+    return tiny_sizes.model_copy(update={"time_steps": PerModality(text=5, audio=13, vision=30)})
+
+
 def flat_sequences(clips: Sequence[NDArray[np.float32]]) -> Sequences:
     """Store clips [T, width] last to first, with a row of garbage before each of them."""
     width = clips[0].shape[1]

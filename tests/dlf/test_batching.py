@@ -7,12 +7,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dlf.batching import Clips
+from dlf.batching import EVALUATION_BATCH, POOL_BATCHES, Clips
 from dlf.config import Config
 from dlf.data import Split
 from dlf.modalities import MODALITIES, InputSizes
 
-COUNT = 300  # more than one pool of 16 batches of 8, and not a multiple of 8
+BATCH = 8
+COUNT = POOL_BATCHES * BATCH + 44
+"""more than one pool, and not a multiple of the batch"""
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +40,18 @@ def equal(first: list[NDArray[np.int64]], second: list[NDArray[np.int64]]) -> bo
 
 def test_an_epoch_has_every_clip_once(clips: Clips) -> None:
     assert len(clips) == COUNT
-    for batches in (clips.shuffled(0, 1), clips.shuffled(7, 4), clips.in_order_of_length()):
+    for epoch in (1, 4):
+        batches = clips.shuffled(7, epoch)
         assert sorted(np.concatenate(batches).tolist()) == list(range(COUNT))
         sizes = sorted(len(rows) for rows in batches)
-        assert sizes[-1] == 8
-        assert sum(size < 8 for size in sizes) <= (COUNT // 128 + 1)
+        assert sizes == [COUNT % BATCH] + [BATCH] * (COUNT // BATCH)
+
+
+def test_an_evaluation_has_every_clip_once_in_larger_batches(clips: Clips) -> None:
+    batches = clips.in_order_of_length()
+    assert sorted(np.concatenate(batches).tolist()) == list(range(COUNT))
+    assert {len(rows) for rows in batches[:-1]} == {EVALUATION_BATCH}
+    assert 0 < len(batches[-1]) <= EVALUATION_BATCH
 
 
 def test_the_order_depends_on_seed_and_epoch_alone(clips: Clips) -> None:
@@ -73,7 +82,7 @@ def test_clips_of_similar_length_come_together(masked: Clips, split: Split) -> N
 
 def test_batches_do_not_come_in_order_of_length(masked: Clips, split: Split) -> None:
     longest = [split.text.lengths[rows].max() for rows in masked.shuffled(0, 1)]
-    assert (np.diff(longest) < 0).sum() > 5, "three pools in order have two steps down"
+    assert (np.diff(longest) < 0).sum() > 5, "two pools in order have one step down"
 
 
 def test_values_are_those_of_the_split(clips: Clips, split: Split) -> None:

@@ -9,11 +9,13 @@ from dlf.config import (
     Config,
     LossConfig,
     ModelConfig,
+    Regularisers,
     TrainingConfig,
     Value,
-    paper_config,
     section_of,
 )
+from dlf.modalities import MODALITIES
+from dlf.presets import preset
 
 SECTIONS = {"model": ModelConfig, "loss": LossConfig, "training": TrainingConfig}
 
@@ -21,7 +23,7 @@ SECTIONS = {"model": ModelConfig, "loss": LossConfig, "training": TrainingConfig
 class TestYaml:
     @pytest.mark.parametrize("dataset", ["mosi", "mosei", "synthetic"])
     def test_round_trip(self, dataset: str) -> None:
-        config = paper_config(dataset)
+        config = preset("paper", dataset)
         assert Config.from_yaml(config.to_yaml()) == config
 
     @given(
@@ -36,6 +38,15 @@ class TestYaml:
                 "padding": st.sampled_from(["masked", "reference"]),
                 "orthogonality_width": st.sampled_from([2, 4, 10]),
                 "accumulation": st.integers(1, 100),
+                "modalities": st.sampled_from(["text", "audio+vision", "text+audio+vision"]),
+                "attractor": st.sampled_from(["language", "own"]),
+                "disentangled": st.booleans(),
+                "hierarchical": st.booleans(),
+                "optimizer": st.sampled_from(["adam", "adamw"]),
+                "weight_decay": st.floats(0, 1),
+                "clipping": st.sampled_from(["value", "norm", "none"]),
+                "clip_at": st.floats(1e-3, 1e3),
+                "precision": st.sampled_from(["float32", "bfloat16"]),
             },
         )
     )
@@ -130,6 +141,16 @@ class TestValues:
             ({"padding": "left"}, "model.padding"),
             ({"plateau_factor": 1}, "training.plateau_factor"),
             ({"patience": 0}, "training.patience"),
+            ({"modalities": "audio+text"}, "model.modalities"),
+            ({"modalities": ""}, "model.modalities"),
+            ({"attractor": "audio"}, "model.attractor"),
+            ({"disentangled": "perhaps"}, "model.disentangled"),
+            ({"hierarchical": 2}, "model.hierarchical"),
+            ({"optimizer": "sgd"}, "training.optimizer"),
+            ({"weight_decay": -0.1}, "training.weight_decay"),
+            ({"clipping": "l2"}, "training.clipping"),
+            ({"clip_at": 0}, "training.clip_at"),
+            ({"precision": "float16"}, "training.precision"),
         ],
     )
     def test_what_is_not_valid_is_one_sentence(self, values: dict[str, Value], says: str) -> None:
@@ -151,56 +172,38 @@ class TestValues:
             Config().model.width = 20  # type: ignore[misc]
 
 
-class TestPaper:
-    def test_mosi(self) -> None:
-        values = paper_config("mosi").values()
-        expected = {
-            "width": 50,
-            "heads": 10,
-            "text_kernel": 5,
-            "audio_kernel": 5,
-            "vision_kernel": 5,
-            "encoder_layers": 2,
-            "attractor_layers": 2,
-            "memory_layers": 3,
-            "text_dropout": 0.5,
-            "output_dropout": 0.5,
-            "embedding_dropout": 0.2,
-            "relu_dropout": 0,
-            "residual_dropout": 0,
-            "text_attention_dropout": 0.3,
-            "audio_attention_dropout": 0.2,
-            "vision_attention_dropout": 0,
-            "margin": 0.15,
-            "lambda_r": 0.1,
-            "lambda_s": 0.1,
-            "lambda_m": 0.01,
-            "lambda_o": 0.01,
-            "beta_f": 1,
-            "beta_sh": 1,
-            "beta_sp_l": 3,
-            "beta_sp_v": 1,
-            "beta_sp_a": 1,
-            "orthogonality_width": None,
-            "learning_rate": 1e-4,
-            "batch_size": 16,
-            "accumulation": 10,
-            "clip_value": 0.6,
-            "plateau_factor": 0.5,
-            "plateau_patience": 5,
-            "patience": 10,
-        }
-        assert {name: values[name] for name in expected} == expected
+class TestStructure:
+    @pytest.mark.parametrize(
+        ("modalities", "used"),
+        [
+            ("text+audio+vision", ("text", "audio", "vision")),
+            ("text+vision", ("text", "vision")),
+            ("audio+vision", ("audio", "vision")),
+            ("audio", ("audio",)),
+        ],
+    )
+    def test_used_modalities(self, modalities: str, used: tuple[str, ...]) -> None:
+        config = Config().with_values({"modalities": modalities})
+        assert config.model.used_modalities == used
 
-    def test_mosei_differs_where_it_was_released_so(self) -> None:
-        mosi, mosei = paper_config("mosi").values(), paper_config("mosei").values()
-        assert {name: mosei[name] for name in mosi if mosei[name] != mosi[name]} == {
-            "text_kernel": 3,
-            "audio_kernel": 3,
-            "vision_kernel": 3,
-            "text_dropout": 0.1,
-            "embedding_dropout": 0.0,
-            "text_attention_dropout": 0.5,
-            "audio_attention_dropout": 0.0,
-            "orthogonality_width": 10,
-        }
+    def test_a_regulariser_without_a_weight_is_off(self) -> None:
+        for name, regulariser in zip(
+            ("lambda_r", "lambda_s", "lambda_m", "lambda_o"), Regularisers._fields, strict=True
+        ):
+            config = Config().with_values({name: 0})
+            assert [n for n, on in config.regularisers._asdict().items() if not on] == [regulariser]
+        assert Config().with_values({"disentangled": False}).regularisers == Regularisers.none()
+
+    def test_each_modality_has_its_own(self) -> None:
+        config = Config().with_values(
+            {
+                "text_kernel": 1,
+                "audio_kernel": 2,
+                "vision_kernel": 3,
+                "text_attention_dropout": 0.1,
+                "audio_attention_dropout": 0.2,
+                "vision_attention_dropout": 0.3,
+            }
+        )
+        assert [config.model.kernel(m) for m in MODALITIES] == [1, 2, 3]
+        assert [config.model.attention_dropout(m) for m in MODALITIES] == [0.1, 0.2, 0.3]

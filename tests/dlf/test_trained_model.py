@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dlf.batching import Clips
-from dlf.config import Config
+from dlf.config import Config, Value
 from dlf.data import Split
 from dlf.metrics import compute_metrics
 from dlf.modalities import InputSizes
@@ -28,7 +28,9 @@ def trained(tiny_config: Config, tiny_sizes: InputSizes, split: Split) -> Traine
     torch.manual_seed(7)
     config = tiny_config.with_values({"margin": 0.3, "memory_layers": 2})
     model = DLF(config.model, tiny_sizes)
-    metrics = compute_metrics(predict(model, Clips(split, tiny_sizes, config, "cpu")), split.labels)
+    metrics = compute_metrics(
+        predict(model, Clips(split, tiny_sizes, config, "cpu"), config), split.labels
+    )
     card = ModelCard(
         dataset="synthetic",
         dataset_digest="d" * 64,
@@ -49,10 +51,29 @@ def test_saved_and_loaded_predicts_the_same(
     assert loaded.config == trained.config
     assert loaded.card == trained.card
     clips = Clips(split, loaded.card.sizes, loaded.config, "cpu")
-    expected = predict(trained.model, clips)
-    assert np.array_equal(predict(loaded.model, clips), expected)
+    expected = predict(trained.model, clips, trained.config)
+    assert np.array_equal(predict(loaded.model, clips, loaded.config), expected)
     assert compute_metrics(expected, split.labels) == loaded.card.valid
     assert np.ptp(expected) > 0
+
+
+@pytest.mark.parametrize(
+    "values", [{"modalities": "text+vision", "attractor": "own"}, {"disentangled": False}]
+)
+def test_an_ablated_model_is_loaded_as_such(
+    tiny_config: Config,
+    trained: TrainedModel,
+    split: Split,
+    tmp_path: Path,
+    values: dict[str, Value],
+) -> None:
+    config = tiny_config.with_values(values)
+    model = DLF(config.model, trained.card.sizes)
+    TrainedModel(model, config, trained.card).save(tmp_path)
+    loaded = TrainedModel.load(tmp_path)
+    clips = Clips(split, trained.card.sizes, config, "cpu")
+    assert loaded.config == config
+    assert np.array_equal(predict(loaded.model, clips, config), predict(model, clips, config))
 
 
 @pytest.mark.parametrize("name", [CONFIG_FILE, CARD_FILE, WEIGHTS_FILE])

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from dlf.command import BadInputError
-from dlf.config import Config, paper_config
+from dlf.config import Config
+from dlf.presets import preset
 from search.space import Space
 
 REQUIRED = {
@@ -18,7 +19,7 @@ REQUIRED = {
 @pytest.mark.parametrize("dataset", ["mosi", "mosei"])
 def test_the_papers_configuration_lies_in_the_default_space(dataset: str) -> None:
     space = Space.load()
-    paper = space.values_of(paper_config(dataset))
+    paper = space.values_of(preset("paper", dataset))
     assert set(paper) == set(space.parameters) >= REQUIRED
     for name, distribution in space.distributions().items():
         assert distribution._contains(distribution.to_internal_repr(paper[name])), name

@@ -1,0 +1,121 @@
+"""The recipe at work: what a batch of clips does to the parameters of a model.
+
+A step reads no value back from the device, so that a GPU is never waited for.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlf.batching import Batch
+from dlf.config import Config, TrainingConfig
+from dlf.losses import LossWeights, loss_terms
+from dlf.model import DLF
+
+
+class Learned(NamedTuple):
+    """What a batch was like, before it was learned from."""
+
+    losses: Tensor
+    """[6], in the order of `LossTerms`"""
+    predictions: Tensor
+    """[B], with dropout"""
+
+
+class Optimisation:
+    """An optimiser, its accumulated gradients, and the schedule of its learning rate."""
+
+    def __init__(self, model: DLF, config: Config, device: str) -> None:
+        self.model = model
+        self.config = config
+        self.device = device
+        self._gradients = _flat_gradients(model)
+        self._weights = LossWeights.of(config.loss, torch.device(device))
+        self._optimizer = _optimizer(model, config.training)
+        self._schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self._optimizer,
+            factor=config.training.plateau_factor,
+            patience=config.training.plateau_patience,
+        )
+        self._accumulation = config.training.accumulation
+        self._waiting = 0
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def begin_epoch(self, batches: int) -> None:
+        """Forget the gradients that made no step, as the released code does.
+
+        An epoch of fewer batches than make a step makes one step of them all.
+        """
+        self.model.train()
+        self._gradients.zero_()
+        self._accumulation = min(self.config.training.accumulation, batches)
+        self._waiting = 0
+
+    def learn(self, batch: Batch) -> Learned:
+        """Add the gradients of a batch, clip their sum, and step when enough have come together."""
+        with autocast(self.config, self.device):
+            outputs = self.model(batch.inputs, self.config.regularisers)
+            terms = loss_terms(outputs, batch.labels, self._weights, self.config)
+        terms.total.backward()
+        self._clip()
+        self._waiting += 1
+        if self._waiting == self._accumulation:
+            self._optimizer.step()
+            self._gradients.zero_()
+            self._waiting = 0
+        return Learned(torch.stack(terms).detach(), outputs.prediction.detach().float())
+
+    def end_epoch(self, mae: float) -> None:
+        """Lower the learning rate when the validation error has been on a plateau."""
+        self._schedule.step(mae)
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs, between two epochs."""
+        return {
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+
+    def _clip(self) -> None:
+        recipe = self.config.training
+        if recipe.clipping == "value":
+            self._gradients.clamp_(-recipe.clip_at, recipe.clip_at)
+        elif recipe.clipping == "norm":
+            norm = torch.linalg.vector_norm(self._gradients)
+            self._gradients.mul_((recipe.clip_at / (norm + 1e-6)).clamp(max=1.0))
+
+
+def autocast(config: Config, device: str) -> torch.autocast:
+    """Return the context of a forward pass in the precision of a configuration."""
+    mixed = config.training.precision == "bfloat16"
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=mixed)
+
+
+def _flat_gradients(model: DLF) -> Tensor:
+    """Give every parameter a part of one tensor as its gradient, and return that tensor.
+
+    Hundreds of small gradients are so cleared and clipped in one operation.
+    """
+    parameters = list(model.parameters())
+    sizes = [parameter.numel() for parameter in parameters]
+    flat = torch.zeros(sum(sizes), device=parameters[0].device)
+    for parameter, part in zip(parameters, flat.split(sizes), strict=True):
+        parameter.grad = part.view_as(parameter)
+    return flat
+
+
+def _optimizer(model: DLF, recipe: TrainingConfig) -> torch.optim.Optimizer:
+    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    return kind(
+        model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
