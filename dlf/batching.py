@@ -19,11 +19,12 @@ from dlf.steps import Features, valid_steps
 
 Rows = NDArray[np.int64]
 
-POOL_BATCHES = 32
+POOL_BATCHES = 64
 """batches whose clips are sorted by length together; more saves padding, fewer mixes better"""
 
-EVALUATION_BATCH = 64
-"""clips in a batch of an evaluation, which keeps nothing for a backward pass"""
+EVALUATION_STEPS = 3200
+"""Clips in a batch of an evaluation, times the longest sequence of a dataset: since nothing is kept
+for a backward pass, short clips are best taken by the dozen."""
 
 
 class FlatSequences(Protocol):
@@ -72,8 +73,10 @@ class Clips:
     ) -> None:
         self.labels = torch.tensor(split.labels, device=device)
         self.lengths: dict[Modality, Rows] = {m: split[m].lengths for m in MODALITIES}
+        longest = max(sizes.time_steps[m] for m in MODALITIES)
         self._padded_to = sizes.time_steps if config.model.padding == "reference" else None
         self._batch_size = config.training.batch_size
+        self._evaluation_size = max(self._batch_size, EVALUATION_STEPS // longest)
         self._tensors = {
             m: ModalityTensors(
                 _shared(split[m].values).to(device),
@@ -105,7 +108,7 @@ class Clips:
 
     def in_order_of_length(self) -> list[Rows]:
         """Return the rows of every batch of an evaluation."""
-        return self._cut(self._by_length(np.arange(len(self))), EVALUATION_BATCH)
+        return self._cut(self._by_length(np.arange(len(self))), self._evaluation_size)
 
     def _by_length(self, rows: Rows) -> Rows:
         return rows[np.argsort(self.lengths["text"][rows], kind="stable")]

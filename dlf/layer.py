@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from dlf.attention import Attended, attend, attend_backward, merge_heads, split_heads
 
@@ -153,7 +154,10 @@ class _Layer(torch.autograd.Function):
         ctx.save_for_backward(*tensors, *output[1:])
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: None) -> tuple[Tensor | None, ...]:
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        if gradient is None:
+            return (None,) * (3 + INPUTS)
         inputs, kept = ctx.saved_tensors[:INPUTS], list(ctx.saved_tensors[INPUTS:])
         with torch.autocast(gradient.device.type, torch.bfloat16, enabled=ctx.mixed):
             found = _layer_backward(gradient, *_sorted_out(inputs), kept, ctx.batch, ctx.heads)

@@ -233,6 +233,10 @@ class TestAttractor:
                 {"text": "ta", "audio": "ta", "vision": ""},
             ),
             (
+                {"attractor": "language", "modalities": "text+vision"},
+                {"text": "tv", "audio": "", "vision": "v"},
+            ),
+            (
                 {"attractor": "language", "modalities": "audio+vision"},
                 {"text": "", "audio": "av", "vision": "av"},
             ),

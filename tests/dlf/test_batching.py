@@ -7,12 +7,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dlf.batching import EVALUATION_BATCH, POOL_BATCHES, Clips
+from dlf.batching import EVALUATION_STEPS, POOL_BATCHES, Clips
 from dlf.config import Config
 from dlf.data import Split
 from dlf.modalities import MODALITIES, InputSizes
 
 BATCH = 8
+LONGEST = 13
+"""steps of the longest sequence of the tiny sizes"""
+
 COUNT = POOL_BATCHES * BATCH + 44
 """more than one pool, and not a multiple of the batch"""
 
@@ -50,8 +53,16 @@ def test_an_epoch_has_every_clip_once(clips: Clips) -> None:
 def test_an_evaluation_has_every_clip_once_in_larger_batches(clips: Clips) -> None:
     batches = clips.in_order_of_length()
     assert sorted(np.concatenate(batches).tolist()) == list(range(COUNT))
-    assert {len(rows) for rows in batches[:-1]} == {EVALUATION_BATCH}
-    assert 0 < len(batches[-1]) <= EVALUATION_BATCH
+    assert len(batches) == -(-COUNT // (EVALUATION_STEPS // LONGEST))
+
+
+def test_an_evaluation_of_long_sequences_takes_batches_as_in_training(
+    split: Split, tiny_sizes: InputSizes, tiny_config: Config
+) -> None:
+    steps = tiny_sizes.time_steps.model_copy(update={"vision": EVALUATION_STEPS})
+    long = tiny_sizes.model_copy(update={"time_steps": steps})
+    batches = Clips(split, long, tiny_config, "cpu").in_order_of_length()
+    assert len(batches) == -(-COUNT // BATCH)
 
 
 def test_the_order_depends_on_seed_and_epoch_alone(clips: Clips) -> None:

@@ -167,3 +167,15 @@ def test_dropout_of_attention_is_a_members_own() -> None:
     trained, evaluated = encoder.train()(given), encoder.eval()(given)
     same = [torch.equal(x, y) for x, y in zip(trained.values, evaluated.values, strict=True)]
     assert same == [True, False, True]
+
+
+def test_keys_and_values_are_dropped_apart() -> None:
+    """A step of the memory is lost where both of its two embeddings are."""
+    torch.manual_seed(0)
+    encoder = Encoders(WIDTH, 2, 1, EncoderDropouts(0.5, [0.0], 0, 0)).train()
+    query = Steps(torch.randn(1, 40, 9, WIDTH), torch.full((1, 40), 9))
+    memory = Steps(torch.randn(1, 40, 9, WIDTH, requires_grad=True), query.lengths)
+    encoder(query, memory).values.square().sum().backward()
+    assert memory.values.grad is not None
+    lost = (memory.values.grad[:, :, :-1] == 0).float().mean()
+    assert float(lost) == pytest.approx(0.25, abs=0.05)

@@ -153,6 +153,13 @@ def test_against_finite_differences(sources: int, dropout: bool) -> None:
         assert hidden is not None
         return ours(Case(hidden, keys, values, case.bias, case.masks, LayerWeights(*rest)))
 
-    assert torch.autograd.gradcheck(
-        layer, case.differentiable(), fast_mode=True, check_undefined_grad=False
+    assert torch.autograd.gradcheck(layer, case.differentiable(), fast_mode=True)
+
+
+def test_a_second_derivative_is_refused() -> None:
+    case = made(3, 3, 1, dropout=False)
+    (gradient,) = torch.autograd.grad(
+        ours(case).square().sum(), case.differentiable()[0], create_graph=True
     )
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(gradient.sum(), case.differentiable()[0])

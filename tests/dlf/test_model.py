@@ -73,6 +73,16 @@ class TestShapes:
             torch.testing.assert_close(projected[step], expected)
 
 
+def test_the_specific_encoders_read_the_reconstruction_again(
+    model: DLF, tiny_sizes: InputSizes
+) -> None:
+    features = model(batch_of(whole_clips(2, tiny_sizes)), ALL).features
+    again = separate(model.disentanglement.specific.encode(features.reconstructed))
+    for found, expected in zip(separate(features.respecified), again, strict=True):
+        torch.testing.assert_close(found.values, expected.values)
+    assert not torch.equal(features.respecified[0].values, features.reconstructed[0].values)
+
+
 class TestNothingIdle:
     def test_every_parameter_receives_a_gradient(
         self, tiny_config: Config, tiny_sizes: InputSizes

@@ -90,6 +90,9 @@ class TestPredictionsAndFeatures:
         with torch.inference_mode():
             expected = dlf(batch_of(clips), tiny_config.regularisers)
             padded = dlf(batch_of(clips, steps), tiny_config.regularisers)
+        assert padded.features is not None
+        for m, steps in zip(MODALITIES, separate(padded.features.projected), strict=True):
+            assert steps.values.shape[2] <= max(sizes.time_steps[n] for n in MODALITIES), m
         for i in range(2):
             assert_same(seen_of(expected, i), seen_of(padded, i))
 
