@@ -71,16 +71,10 @@ def attend(
             sequences.
         mask: of the dropout on the probabilities, [G, Tq, Tk], already scaled.
     """
-    bias = bias.to(query.dtype)
     causal = bias.dim() == 2
-    if not causal:
-        heads = len(query) // len(bias)
-        bias = bias.expand(-1, heads, -1, -1).reshape(len(query), *bias.shape[2:])
-    scale = query.shape[1] ** -0.5
     mixed, probabilities, dropped = [], [], []
     for queries, keys in _blocks(query.shape[2], causal, query.device):
-        visible = bias[..., queries, keys]
-        scores = torch.baddbmm(visible, query[:, :, queries].mT, key[:, :, keys], alpha=scale)
+        scores = _scores(query[:, :, queries], key[:, :, keys], bias[..., queries, keys])
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).softmax(-1)
         probabilities.append(scores)
         dropped.append(scores if mask is None else scores * mask[:, queries, keys])
@@ -105,6 +99,16 @@ def attend_backward(
         to_key.append(torch.bmm(query[:, :, queries], scores))
         to_value.append(torch.bmm(gradient[:, :, queries], dropped))
     return [_joined(to_query), _added_up(to_key), _added_up(to_value)]
+
+
+def _scores(query: Tensor, key: Tensor, bias: Tensor) -> Tensor:
+    """Return the biased scores [G, Tq, Tk]; no mask of that size is made."""
+    scale = query.shape[1] ** -0.5
+    if bias.dim() == 2:
+        return torch.baddbmm(bias.to(query.dtype), query.mT, key, alpha=scale)
+    scores = torch.bmm((query * scale).mT, key)
+    scores.view(len(bias), -1, *scores.shape[1:]).add_(bias)
+    return scores
 
 
 def _blocks(steps: int, causal: bool, device: torch.device) -> list[tuple[slice, slice]]:
