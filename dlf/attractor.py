@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from dlf.config import ModelConfig
 from dlf.encoder import encoders_of
 from dlf.modalities import Modality
-from dlf.steps import Sequences, Steps, separate
+from dlf.steps import Sequences, Steps, separate, with_members
 
 
 class LanguageAttractor(nn.Module):
@@ -27,12 +27,8 @@ class LanguageAttractor(nn.Module):
         """Draw specific features to language, and return the last steps [M, B, width]."""
         text = Steps(specific[0].values[:1], specific[0].lengths[:1])
         found = [self.language.summarise((text,))]
-        others = _without_the_first(specific)
-        start = 0
-        for memory in others:
+        for memory, members in with_members(_without_the_first(specific)):
             n = len(memory.values)
-            members = slice(start, start + n) if len(others) > 1 else None
-            start += n
             query = Steps(text.values.expand(n, -1, -1, -1), text.lengths.expand(n, -1))
             drawn = self.others(query, memory, members)
             found.append(self.memories(drawn, None, members, last_only=True).values.squeeze(2))

@@ -13,7 +13,7 @@ from dlf.config import ModelConfig, Regularisers
 from dlf.encoder import encoders_of
 from dlf.modalities import Modality
 from dlf.stacked import StackedLinear
-from dlf.steps import Sequences, Steps, separate
+from dlf.steps import Sequences, Steps, separate, with_members
 
 
 class Disentangled(NamedTuple):
@@ -73,10 +73,8 @@ class Disentanglement(nn.Module):
         return tuple(found)
 
     def _reconstruct(self, specific: Sequences, shared: Sequences) -> Sequences:
-        found, start = [], 0
-        for own, common in zip(specific, shared, strict=True):
-            members = slice(start, start + len(own.values)) if len(specific) > 1 else None
-            start += len(own.values)
+        found = []
+        for (own, members), common in zip(with_members(specific), shared, strict=True):
             both = torch.cat([own.values, common.values], dim=-1)
             rebuilt = self.reconstructions(both.flatten(1, 2), members)
             found.append(Steps(rebuilt.view(own.values.shape), own.lengths))

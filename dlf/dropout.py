@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from dlf.stacked import Members
+from dlf.steps import Members
 
 LEVELS = 256
 """a rate is rounded to one of them, and what is kept scaled accordingly, so that means are exact"""

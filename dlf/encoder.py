@@ -17,8 +17,8 @@ from dlf.config import ModelConfig
 from dlf.dropout import Dropout
 from dlf.layer import LayerMasks, LayerWeights, run_layer
 from dlf.modalities import Modality
-from dlf.stacked import Members, StackedNorm, xavier_linear
-from dlf.steps import Sequences, Steps, valid_steps
+from dlf.stacked import StackedNorm, xavier_linear
+from dlf.steps import Members, Sequences, Steps, valid_steps, with_members
 
 
 class EncoderDropouts(NamedTuple):
@@ -43,13 +43,13 @@ class Encoders(nn.Module):
 
     def encode(self, sequences: Sequences) -> Sequences:
         """Encode sequences, every encoder its own."""
-        return tuple(self(stack, None, members) for stack, members in _with_members(sequences))
+        return tuple(self(stack, None, members) for stack, members in with_members(sequences))
 
     def summarise(self, sequences: Sequences) -> Tensor:
         """Encode sequences as `encode` does, but return only the last steps [N, B, width]."""
         found = [
             self(stack, None, members, last_only=True).values
-            for stack, members in _with_members(sequences)
+            for stack, members in with_members(sequences)
         ]
         return torch.cat(found).squeeze(2)
 
@@ -177,19 +177,6 @@ def positions_of(values: Tensor) -> Tensor:
     table = torch.cat([angles.sin(), angles.cos(), angles.new_zeros(steps, width % 2)], dim=1)
     precision = torch.promote_types(values.dtype, torch.float32)
     return table.to(precision) * (values[..., :1] != 0)
-
-
-def _with_members(sequences: Sequences) -> list[tuple[Steps, Members]]:
-    """Return each stack with the members that it belongs to."""
-    if len(sequences) == 1:
-        return [(sequences[0], None)]
-    found: list[tuple[Steps, Members]] = []
-    start = 0
-    for stack in sequences:
-        stop = start + len(stack.values)
-        found.append((stack, slice(start, stop)))
-        start = stop
-    return found
 
 
 def _causal(steps: int, device: torch.device) -> Tensor:

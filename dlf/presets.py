@@ -75,7 +75,7 @@ def preset(name: str, dataset: str) -> Config:
         BadInputError: when there is none of that name.
     """
     if name not in PRESETS:
-        close = get_close_matches(name, PRESETS, n=1, cutoff=0) or sorted(PRESETS)
-        raise BadInputError(f"there is no preset {name!r}; did you mean {close[0]}?")
+        (closest,) = get_close_matches(name, PRESETS, n=1, cutoff=0)
+        raise BadInputError(f"there is no preset {name!r}; did you mean {closest}?")
     of_datasets = PRESETS[name]
     return Config().with_values(of_datasets.get(dataset, of_datasets["mosi"]))

@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Members = slice | None
-"""which members an input belongs to; none for all of them"""
+from dlf.steps import Members
 
 
 class StackedLinear(nn.Module):

@@ -49,6 +49,9 @@ class Steps(NamedTuple):
 Sequences = tuple[Steps, ...]
 """Stacks that hold, one after the other, the sequences of all modalities in their order."""
 
+Members = slice | None
+"""which members of stacked parameters a stack belongs to; none for all of them"""
+
 
 def valid_steps(lengths: Tensor, steps: int) -> Tensor:
     """Return [..., steps], true where a step lies within a sequence's length [...]."""
@@ -59,6 +62,19 @@ def padded_to(values: Tensor, steps: int) -> Tensor:
     """Return `values` [B, T, width] padded with zeros to [B, steps, width]."""
     missing = steps - values.shape[1]
     return F.pad(values, (0, 0, 0, missing)) if missing else values
+
+
+def with_members(sequences: Sequences) -> list[tuple[Steps, Members]]:
+    """Return each stack with the members that it belongs to."""
+    if len(sequences) == 1:
+        return [(sequences[0], None)]
+    found: list[tuple[Steps, Members]] = []
+    start = 0
+    for stack in sequences:
+        stop = start + len(stack.values)
+        found.append((stack, slice(start, stop)))
+        start = stop
+    return found
 
 
 def separate(sequences: Sequences) -> list[Steps]:

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlf.stacked import Members, StackedLinear, StackedNorm, xavier_linear
+from dlf.stacked import StackedLinear, StackedNorm, xavier_linear
+from dlf.steps import Members
 
 MEMBERS = [None, slice(0, 1), slice(1, 3), slice(2, 3)]
 
