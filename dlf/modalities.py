@@ -1,5 +1,6 @@
 """The three modalities, their order, and the sizes by which a model is fitted to a dataset."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,15 @@ class PerModality(BaseModel):
         return int(getattr(self, modality))
 
 
+class Statistics(BaseModel):
+    """Mean and standard deviation of every feature of a modality, over the train split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...] = Field(description="0 for a feature that never varies")
+
+
 class InputSizes(BaseModel):
     """What a model must know of a dataset before it can be built."""
 
@@ -30,3 +40,6 @@ class InputSizes(BaseModel):
 
     widths: PerModality = Field(description="feature channels per time step")
     time_steps: PerModality = Field(description="the longest sequence that will ever come")
+    normalised: Mapping[Modality, Statistics] = Field(
+        {}, description="by which a modality's features are normalised; others are taken as given"
+    )

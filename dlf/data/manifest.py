@@ -6,9 +6,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dlf.command import BadInputError
-from dlf.modalities import InputSizes, PerModality
+from dlf.modalities import PerModality, Statistics
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "manifest.json"
 
 
@@ -33,35 +33,61 @@ class Nonfinite(Record):
     vision: int
 
 
+class Checksums(Record):
+    """The sha256 of each split's Arrow file."""
+
+    train: str
+    valid: str
+    test: str
+
+
+class HeardAndSeen(Record):
+    """The statistics of audio and vision, over the rows of train that are not all zero."""
+
+    audio: Statistics
+    vision: Statistics
+
+
 class Manifest(Record):
     """What a stored dataset is.
 
-    `source` is a file name, or says how the data was made; `source_sha256` is that file's hash.
-    `digest` is the sha256 of train.arrow, valid.arrow and test.arrow, read one after the other: it
-    names the data in a study. `widths` are feature widths, `time_steps` the padded lengths in the
-    source. `text_kind` says whether a step of text is a token or a word.
+    `source` is a file name, or says how the data was made; `source_sha256` is that file's hash, and
+    `published` the name of a published file that has it. `digest` is the sha256 of train.arrow,
+    valid.arrow and test.arrow, read one after the other: it names the data in a study. `widths` are
+    feature widths, `time_steps` the padded lengths in the source, `token_steps` that of its token
+    ids. `text_kind` says whether a step of text is a token or a word. `shared_videos` counts the
+    videos that have clips in more than one split.
     """
 
     format: int
     dataset: str
     source: str
     source_sha256: str | None
+    published: str | None
     digest: str
+    checksums: Checksums
     widths: PerModality
     time_steps: PerModality
+    token_steps: int
     clips: PerSplit
     nonfinite: Nonfinite
     text_kind: Literal["tokens", "words"]
-
-    @property
-    def sizes(self) -> InputSizes:
-        """What a model must know of the dataset."""
-        return InputSizes(widths=self.widths, time_steps=self.time_steps)
+    statistics: HeardAndSeen
+    shared_videos: int
 
 
 def dataset_folder(dataset: str, data_dir: Path | str) -> Path:
-    """Return the folder that holds a dataset's Arrow files and manifest."""
+    """Return the folder that holds a dataset's manifest, and a folder of Arrow files."""
     return Path(data_dir) / dataset
+
+
+def version_folder(dataset: str, data_dir: Path | str, digest: str) -> Path:
+    """Return the folder of one version of a dataset: its Arrow files, and texts encoded of it.
+
+    A version is never changed once it is there. An import makes another one, and the manifest,
+    replaced last and at once, says which of them is the dataset.
+    """
+    return dataset_folder(dataset, data_dir) / digest[:16]
 
 
 def is_stored(dataset: str, data_dir: Path | str) -> bool:
