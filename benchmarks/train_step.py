@@ -119,8 +119,8 @@ class Subject:
         predict(self.model, self.clips, self.config)
 
     def _learn(self, batches: list[NDArray[np.int64]]) -> None:
-        for rows in batches:
-            self._optimisation.learn(self.clips.batch(rows))
+        for batch in self.clips.batches(batches):
+            self._optimisation.learn(batch)
 
 
 class Cost(NamedTuple):

@@ -151,12 +151,38 @@ class TrainingConfig(Section):
     )
 
 
+class FinetuningConfig(Section):
+    """How a text encoder inside the model learns along; without one nothing reads this."""
+
+    text_learning_rate: float = Field(1e-4, gt=0, description="of the text encoder, to begin with")
+    text_warm_up: float = Field(
+        0.0, ge=0, description="epochs over which that rate rises from zero; may be a fraction"
+    )
+    text_frozen_layers: int = Field(
+        0, ge=0, description="first layers, with the embeddings, that do not learn; 0: all learn"
+    )
+    text_gradient_checkpointing: bool = Field(
+        False, description="compute the encoder twice and hold less of it in memory"
+    )
+
+
+class DataConfig(Section):
+    """How the features of a dataset are taken."""
+
+    normalisation: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="of audio and vision, per feature; auto: where scales differ over 100 times",
+    )
+
+
 class Config(Section):
     """Everything that one training depends on, beside its data, its seed and its epochs."""
 
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
+    finetuning: FinetuningConfig = FinetuningConfig()
+    data: DataConfig = DataConfig()
 
     @model_validator(mode="after")
     def _orthogonality_rows_fill_width(self) -> Self:
@@ -176,8 +202,7 @@ class Config(Section):
 
     def values(self) -> dict[str, Value | None]:
         """Return every leaf under its short name."""
-        sections = (self.model, self.loss, self.training)
-        return {name: value for section in sections for name, value in section}
+        return {name: value for _, section in self for name, value in section}
 
     def with_values(self, values: Mapping[str, Value]) -> "Config":
         """Return a copy in which the leaves named in `values` are replaced.

@@ -17,6 +17,7 @@ from dlf.modalities import InputSizes, Modality
 from dlf.projection import Projection
 from dlf.stacked import StackedLinear
 from dlf.steps import Features, stacked
+from dlf.text.finetuned import TextEncoder
 
 FUSION_ORDER: tuple[Modality, ...] = ("text", "vision", "audio")
 """Language, vision, audio: the order in which representations are concatenated."""
@@ -40,11 +41,15 @@ class Outputs(NamedTuple):
 class DLF(nn.Module):
     """The model, fitted to the feature widths and the longest sequences of a dataset."""
 
-    def __init__(self, config: ModelConfig, sizes: InputSizes) -> None:
+    def __init__(
+        self, config: ModelConfig, sizes: InputSizes, text_encoder: TextEncoder | None = None
+    ) -> None:
+        """Build the model; with a text encoder it takes token ids [B, T, 1] as its text."""
         super().__init__()
         self.config = config
         self.sizes = sizes
         self.modalities = config.used_modalities
+        self.text_encoder = text_encoder if "text" in self.modalities else None
         count, width = len(self.modalities), config.width
         self.projections = nn.ModuleDict(
             {
@@ -55,6 +60,7 @@ class DLF(nn.Module):
                     longest=sizes.time_steps[m],
                     dropout=config.text_dropout if m == "text" else 0.0,
                     padding=config.padding,
+                    statistics=sizes.normalised.get(m),
                 )
                 for m in self.modalities
             }
@@ -84,6 +90,8 @@ class DLF(nn.Module):
                 differ between modalities.
             regularisers: those in use; what only the others read is not computed.
         """
+        if self.text_encoder is not None:
+            inputs = inputs | {"text": self.text_encoder(inputs["text"])}
         projected = stacked(self.projections[m](inputs[m]) for m in self.modalities)
         features, specific = None, projected
         if self.disentanglement is not None:

@@ -6,10 +6,10 @@ A step reads no value back from the device, so that a GPU is never waited for.
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlf.batching import Batch
-from dlf.config import Config, TrainingConfig
+from dlf.config import Config
 from dlf.losses import LossWeights, loss_terms
 from dlf.model import DLF
 
@@ -31,8 +31,10 @@ class Optimisation:
         self.config = config
         self.device = device
         self._gradients = _flat_gradients(model)
+        self._steps = 0
+        self._warm_up_steps = 0
         self._weights = LossWeights.of(config.loss, torch.device(device))
-        self._optimizer = _optimizer(model, config.training)
+        self._optimizer = _optimizer(model, config)
         self._schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self._optimizer,
             factor=config.training.plateau_factor,
@@ -54,6 +56,8 @@ class Optimisation:
         self.model.train()
         self._gradients.zero_()
         self._accumulation = min(self.config.training.accumulation, batches)
+        steps = batches // self._accumulation
+        self._warm_up_steps = round(self.config.finetuning.text_warm_up * steps)
         self._waiting = 0
 
     def learn(self, batch: Batch) -> Learned:
@@ -65,7 +69,9 @@ class Optimisation:
         self._clip()
         self._waiting += 1
         if self._waiting == self._accumulation:
+            self._set_text_rate()
             self._optimizer.step()
+            self._steps += 1
             self._gradients.zero_()
             self._waiting = 0
         return Learned(torch.stack(terms).detach(), outputs.prediction.detach().float())
@@ -79,12 +85,22 @@ class Optimisation:
         return {
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
+            "steps": self._steps,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to a state."""
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
+        self._steps = state["steps"]
+
+    def _set_text_rate(self) -> None:
+        """Let the text encoder's rate rise at first, and fall on a plateau as the model's does."""
+        main, *text = self._optimizer.param_groups
+        plateaus = main["lr"] / self.config.training.learning_rate
+        risen = min(1.0, (self._steps + 1) / max(1, self._warm_up_steps))
+        for group in text:
+            group["lr"] = self.config.finetuning.text_learning_rate * plateaus * risen
 
     def _clip(self) -> None:
         recipe = self.config.training
@@ -106,7 +122,7 @@ def _flat_gradients(model: DLF) -> Tensor:
 
     Hundreds of small gradients are so cleared and clipped in one operation.
     """
-    parameters = list(model.parameters())
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     sizes = [parameter.numel() for parameter in parameters]
     flat = torch.zeros(sum(sizes), device=parameters[0].device)
     for parameter, part in zip(parameters, flat.split(sizes), strict=True):
@@ -114,8 +130,13 @@ def _flat_gradients(model: DLF) -> Tensor:
     return flat
 
 
-def _optimizer(model: DLF, recipe: TrainingConfig) -> torch.optim.Optimizer:
+def _optimizer(model: DLF, config: Config) -> torch.optim.Optimizer:
+    recipe = config.training
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-    return kind(
-        model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
+    parts: list[list[nn.Parameter]] = [[], []]
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parts[name.startswith("text_encoder.")].append(parameter)
+    rates = (recipe.learning_rate, config.finetuning.text_learning_rate)
+    groups = [{"params": part, "lr": lr} for part, lr in zip(parts, rates, strict=True) if part]
+    return kind(groups, weight_decay=recipe.weight_decay, fused=True)

@@ -35,6 +35,9 @@ _PAPER: dict[str, Value] = {
     "plateau_patience": 5,
     "patience": 10,
     "precision": "float32",
+    "text_learning_rate": 1e-4,
+    "text_warm_up": 0.0,
+    "text_frozen_layers": 0,
 }
 """what the released configuration says of both datasets"""
 

@@ -1,4 +1,4 @@
-"""The convolution that brings a modality to the width of the model."""
+"""The convolution that brings a modality, normalised if need be, to the width of the model."""
 
 from typing import Literal
 
@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from dlf.dropout import Dropout
+from dlf.modalities import Statistics
+from dlf.normalisation import Normalisation
 from dlf.steps import Features, padded_to, valid_steps
 
 
@@ -21,8 +23,10 @@ class Projection(nn.Module):
         longest: int,
         dropout: float,
         padding: Literal["masked", "reference"],
+        statistics: Statistics | None = None,
     ) -> None:
         super().__init__()
+        self.normalisation = None if statistics is None else Normalisation(statistics)
         self.convolution = (
             None if inputs == width else nn.Linear(kernel * inputs, width, bias=False)
         )
@@ -44,6 +48,8 @@ class Projection(nn.Module):
         else:
             values = values[:, : self.longest]
             values = values * valid_steps(lengths, values.shape[1])[:, :, None]
+        if self.normalisation is not None:
+            values = self.normalisation(values)
         values = self.dropout(values, self.training)
         if self.convolution is None:
             return Features(values, lengths)

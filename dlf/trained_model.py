@@ -1,4 +1,8 @@
-"""A trained model, in memory and as a folder: weights, configuration, and where it comes from."""
+"""A trained model, in memory and as a folder: weights, configuration, and where it comes from.
+
+A text encoder that learned along is part of the model: its weights lie among the others, and what
+describes it, with its tokenizer, in a folder of its own.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,10 +14,13 @@ from dlf.config import Config
 from dlf.metrics import Metrics
 from dlf.modalities import InputSizes
 from dlf.model import DLF
+from dlf.text.finetuned import TextEncoder
+from dlf.text.source import TextSource
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
+TEXT_ENCODER_FOLDER = "text_encoder"
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE)
 
 
@@ -24,6 +31,8 @@ class ModelCard(BaseModel):
 
     dataset: str
     dataset_digest: str | None = None
+    text: TextSource | None = None
+    """where its text features come from"""
     sizes: InputSizes
     seed: int | None = None
     epoch: int | None = None
@@ -56,6 +65,8 @@ class TrainedModel(NamedTuple):
         card = self.card.model_dump_json(indent=2, by_alias=True)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
         save_file(self.model.state_dict(), folder / WEIGHTS_FILE)
+        if self.model.text_encoder is not None:
+            self.model.text_encoder.describe(folder / TEXT_ENCODER_FOLDER)
 
     @classmethod
     def load(cls, folder: Path) -> "TrainedModel":
@@ -66,6 +77,8 @@ class TrainedModel(NamedTuple):
         """
         config = Config.from_yaml((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         card = ModelCard.model_validate_json((folder / CARD_FILE).read_text(encoding="utf-8"))
-        model = DLF(config.model, card.sizes)
+        described = folder / TEXT_ENCODER_FOLDER
+        text_encoder = TextEncoder.untrained(described) if described.is_dir() else None
+        model = DLF(config.model, card.sizes, text_encoder)
         model.load_state_dict(load_file(folder / WEIGHTS_FILE))
         return cls(model, config, card)

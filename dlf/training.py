@@ -23,6 +23,7 @@ from dlf.metrics import Metrics, compute_metrics
 from dlf.modalities import InputSizes
 from dlf.model import DLF
 from dlf.optimisation import Learned, Optimisation, autocast
+from dlf.text.finetuned import TextEncoder
 
 READ_EVERY = {"cpu": 1, "cuda": 16}
 """batches between two looks at the losses: on a GPU every look waits for all that is under way"""
@@ -85,13 +86,15 @@ class Training:
         seed: int,
         max_epochs: int,
         device: str = "cpu",
+        text_encoder: TextEncoder | None = None,
     ) -> None:
+        """Prepare the training; with a text encoder, the text of both splits is token ids."""
         self.config = config
         self.seed = seed
         self.max_epochs = max_epochs
         self.history: list[EpochRecord] = []
         torch.manual_seed(seed)
-        self.model = DLF(config.model, sizes).to(device)
+        self.model = DLF(config.model, sizes, text_encoder).to(device)
         self.best_weights = _copy_of(self.model)
         self._train = Clips(train, sizes, config, device)
         self._valid = Clips(valid, sizes, config, device)
@@ -161,16 +164,16 @@ class Training:
 
     def _optimise(self, epoch: int) -> tuple[EpochLosses, Metrics]:
         """Learn from every batch of one epoch."""
-        batches = self._train.shuffled(self.seed, epoch)
-        self._optimisation.begin_epoch(len(batches))
+        orders = self._train.shuffled(self.seed, epoch)
+        self._optimisation.begin_epoch(len(orders))
         learned = []
-        for count, rows in enumerate(batches, start=1):
-            learned.append(self._optimisation.learn(self._train.batch(rows)))
-            if count % self._read_every == 0 or count == len(batches):
+        for count, batch in enumerate(self._train.batches(orders), start=1):
+            learned.append(self._optimisation.learn(batch))
+            if count % self._read_every == 0 or count == len(orders):
                 self._stop_if_not_finite(learned[-self._read_every :], count, epoch)
         losses = torch.stack([batch.losses for batch in learned]).mean(dim=0).tolist()
         predictions = torch.cat([batch.predictions for batch in learned]).cpu().numpy()
-        metrics = compute_metrics(predictions, _labels(self._train)[np.concatenate(batches)])
+        metrics = compute_metrics(predictions, _labels(self._train)[np.concatenate(orders)])
         return EpochLosses(**LossTerms(*losses)._asdict()), metrics
 
     def _stop_if_not_finite(self, learned: list[Learned], batch: int, epoch: int) -> None:
@@ -187,9 +190,10 @@ def predict(model: DLF, clips: Clips, config: Config) -> NDArray[np.float32]:
     """Return the predicted sentiment [N] of every clip, in the order of the split."""
     model.eval()
     predictions = torch.empty(len(clips))
-    with autocast(config, clips.labels.device.type):
-        for rows in clips.in_order_of_length():
-            predictions[rows] = model.predict(clips.batch(rows).inputs).float().cpu()
+    orders = clips.in_order_of_length()
+    with autocast(config, clips.device.type):
+        for rows, batch in zip(orders, clips.batches(orders), strict=True):
+            predictions[rows] = model.predict(batch.inputs).float().cpu()
     return predictions.numpy()
 
 

@@ -1,6 +1,6 @@
 """What `--dry-run` prints: the space beside the paper's values, and what each trial would get."""
 
-from search.engine import Resources
+from search.resources import Resources
 from search.study import GRACE_EPOCHS, REDUCTION, StudyIdentity
 
 
@@ -17,7 +17,7 @@ def describe_search(identity: StudyIdentity, trials: int, resources: Resources) 
     return "\n".join(
         [
             f"{trials} trials of at most {identity.max_epochs} epochs on {identity.dataset} "
-            f"(text {identity.text}); the first is the paper's configuration",
+            f"(text {identity.text.way}); the first is the paper's configuration",
             f"stopped early by successive halving (ASHA): not before epoch {GRACE_EPOCHS}, "
             f"then one in {REDUCTION} goes on at every rung",
             f"{resources.max_concurrent} at once, each with {resources.cpus_per_trial:g} CPUs and "

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import torch
-from pydantic import BaseModel, ConfigDict
 from ray import tune
 
-from dlf.command import BadInputError
+from search.carried_data import carried_data
 from search.ledger import TrialLedger
 from search.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace
 from search.trials import TrialPlan
@@ -29,17 +27,6 @@ RAY_SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
-DEFAULT_GPU_SHARE = 0.25
-
-
-class Resources(BaseModel):
-    """What each trial gets, and how many run at once."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cpus_per_trial: float
-    gpus_per_trial: float
-    max_concurrent: int
 
 
 @contextmanager
@@ -62,44 +49,9 @@ def local_ray() -> Iterator[None]:
         ray.shutdown()
 
 
-def fit_resources(
-    cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None
-) -> Resources:
-    """Settle how many trials run at once, with the GPUs that both Ray and torch can use.
-
-    Args:
-        cpus_per_trial: CPUs, or a fraction of one.
-        gpus_per_trial: GPUs, or a fraction of one; none for a quarter where there is a GPU.
-        max_concurrent: an upper bound, or none.
-
-    Raises:
-        BadInputError: when not even one trial fits.
-    """
-    there = ray.cluster_resources()
-    cpus = there.get("CPU", 0.0)
-    gpus = there.get("GPU", 0.0) if torch.cuda.is_available() else 0.0
-    if gpus_per_trial is None:
-        gpus_per_trial = DEFAULT_GPU_SHARE if gpus else 0.0
-    fitting = int(cpus / cpus_per_trial)
-    if gpus_per_trial:
-        fitting = min(fitting, _trials_on_gpus(gpus, gpus_per_trial))
-    if fitting == 0:
-        raise BadInputError(
-            f"a trial of {cpus_per_trial:g} CPUs and {gpus_per_trial:g} GPUs does not fit on this "
-            f"machine of {cpus:g} CPUs and {gpus:g} GPUs that torch can use; lower "
-            "--cpus-per-trial or --gpus-per-trial"
-        )
-    return Resources(
-        cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus_per_trial,
-        max_concurrent=min(fitting, max_concurrent or fitting),
-    )
-
-
 def run_trials(
     ledger: TrialLedger,
     workplace: Workplace,
-    resources: Resources,
     folder: Path,
     *,
     keep_final_state: bool,
@@ -111,16 +63,17 @@ def run_trials(
 
     Args:
         ledger: gives out the trials, and takes in how they go.
-        workplace: the data, and each trial's part of the machine.
-        resources: how many at once.
+        workplace: the data, each trial's part of the machine, and how many run at once.
         folder: for what Tune writes; absolute.
         keep_final_state: whether every trial that did not fail saves its state in the end; if not,
             the result is empty.
     """
     failures: dict[str, str] = {}
+    resources = workplace.resources
     tuner = tune.Tuner(
         tune.with_resources(
-            DLFTrainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
+            tune.with_parameters(DLFTrainable, carried=carried_data(workplace.data)),
+            {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
         ),
         param_space={WORKPLACE: workplace.model_dump_json()},
         tune_config=tune.TuneConfig(
@@ -156,9 +109,3 @@ def run_trials(
 
 def _plan_of(config: dict[str, Any]) -> TrialPlan:
     return TrialPlan.model_validate_json(config[PLAN])
-
-
-def _trials_on_gpus(gpus: float, share: float) -> int:
-    if share >= 1:
-        return int(gpus / share)
-    return int(gpus) * int(1 / share)

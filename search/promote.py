@@ -22,9 +22,10 @@ from dlf.command import (
 )
 from dlf.data import prepare_dataset
 from search.arguments import SharedRequest, add_shared_flags
-from search.engine import fit_resources, local_ray
+from search.engine import local_ray
 from search.finalists import FinalistTrials, choose_finalists
 from search.promotion import Promotion
+from search.resources import fit_resources
 from search.study import StudyPlace
 from search.study_trials import trial_name
 from search.trainable import Workplace
@@ -66,21 +67,19 @@ def main() -> int:
             names = ", ".join(trial_name(finalist.number) for finalist in trials.finalists)
             print(f"{names}: {request.seeds} seeds each, {resources.max_concurrent} at once")
             return EXIT_DONE
+        data = identity.data_in(request.data_dir)
+        data.prepare(resources.device)
         name = f"promotion of {request.study}"
         record = StudyRecord(name=name, dataset=identity.dataset, tags=identity.tags())
         mlflow = MlflowRecorder(location, record)
         mlflow.ready()
         promotion = Promotion(
             study=study,
-            manifest=manifest,
             trials=trials,
             workplace=Workplace(
-                dataset=identity.dataset,
-                dataset_digest=identity.dataset_digest,
-                data_dir=request.data_dir.absolute(),
+                data=data,
                 max_epochs=request.max_epochs or identity.max_epochs,
-                cpus_per_trial=resources.cpus_per_trial,
-                gpus_per_trial=resources.gpus_per_trial,
+                resources=resources,
             ),
             folder=place.folder / "promotions" / f"{datetime.now():%Y%m%d-%H%M%S}",
             location=location,
@@ -89,7 +88,7 @@ def main() -> int:
         onlookers = [] if request.json_only else [ConsoleRecorder(sys.stdout, trials.total)]
         summary = Summary(ending=Ending.FAILED)
         try:
-            states = promotion.train(resources, onlookers)
+            states = promotion.train(onlookers)
             result = promotion.hand_over(states)
             summary = Summary(ending=Ending.FINISHED, metrics=result.test.named("test"))
         except KeyboardInterrupt:

@@ -7,8 +7,7 @@ from pathlib import Path
 import optuna
 
 from dlf.command import WorkFailedError
-from dlf.data import Manifest
-from search.engine import Resources, run_trials
+from search.engine import run_trials
 from search.finalists import FinalistTrials
 from search.ledger import TrialLedger
 from search.promotion_result import PromotionResult
@@ -27,21 +26,20 @@ class Promotion:
     """The finalists of one study on fresh seeds, and what becomes of the best of them."""
 
     study: optuna.Study
-    manifest: Manifest
     trials: FinalistTrials
     workplace: Workplace
     folder: Path
     location: TrackingLocation
     mlflow: MlflowRecorder
 
-    def train(self, resources: Resources, onlookers: Sequence[Recorder]) -> dict[int, Path]:
+    def train(self, onlookers: Sequence[Recorder]) -> dict[int, Path]:
         """Train every finalist on every seed; return the folder of each training's final state.
 
         Raises:
             WorkFailedError: when one of them failed, for then they cannot be compared.
         """
         ledger = TrialLedger(self.trials, Recorders([self.mlflow, *onlookers]))
-        states = run_trials(ledger, self.workplace, resources, self.folder, keep_final_state=True)
+        states = run_trials(ledger, self.workplace, self.folder, keep_final_state=True)
         self.trials.refuse_failures()
         return states
 
@@ -55,8 +53,9 @@ class Promotion:
         """
         winner = self.trials.winner()
         numbers = self.trials.numbers_of(winner)
-        models = trained_models(winner, self.manifest, [states[number] for number in numbers])
-        tests = read_test_split(self.study, models, self.workplace.data_dir)
+        data = self.workplace.data
+        models = trained_models(winner, data, [states[number] for number in numbers])
+        tests = read_test_split(self.study, models, data)
         test = mean_metrics(tests)
         (self.folder / TEST_FILE).write_text(test.model_dump_json(indent=2), encoding="utf-8")
         best = min(range(len(models)), key=lambda index: models[index].card.valid.mae)
@@ -64,7 +63,7 @@ class Promotion:
         try:
             registered = register_champion(
                 self.location,
-                dataset=self.manifest.dataset,
+                dataset=data.dataset,
                 run_id=self.mlflow.run_id(numbers[best]),
                 folder=self.folder / "model",
                 tags={

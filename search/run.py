@@ -11,7 +11,6 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import optuna
 
@@ -25,11 +24,14 @@ from dlf.command import (
 )
 from dlf.data import DATASETS, prepare_dataset, seal_test_split
 from dlf.presets import preset
+from dlf.text.choice import choose_text
+from dlf.text.source import TEXT_WAYS, TextWay
 from search.arguments import SharedRequest, add_shared_flags
 from search.dry_run import describe_search
-from search.engine import Resources, fit_resources, local_ray, run_trials
+from search.engine import local_ray, run_trials
 from search.ledger import TrialLedger
 from search.next_steps import look_command, promote_command
+from search.resources import Resources, fit_resources
 from search.result import Baseline, BestTrial, SearchResult, TrialCounts
 from search.space import Space
 from search.study import StudyIdentity, StudyPlace
@@ -56,7 +58,8 @@ class SearchRequest(SharedRequest):
     trials: int
     study: str
     max_epochs: int
-    text: Literal["precomputed"]
+    text: TextWay | None
+    text_encoder: str | None
     seed: int
 
 
@@ -65,14 +68,6 @@ def main() -> int:
     request = read_request()
     manifest = prepare_dataset(request.dataset, request.data_dir)
     seal_test_split()
-    identity = StudyIdentity(
-        dataset=request.dataset,
-        dataset_digest=manifest.digest,
-        text=request.text,
-        max_epochs=request.max_epochs,
-        base=preset("paper", request.dataset),
-        space=Space.load(),
-    )
     place = StudyPlace(request.study, request.output, request.storage)
     place.refuse_if_taken()
     location = resolve(request.tracking_uri)
@@ -80,6 +75,22 @@ def main() -> int:
         resources = fit_resources(
             request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
         )
+        text = choose_text(
+            request.text,
+            request.text_encoder,
+            synthetic=request.dataset == "synthetic",
+            gpu=resources.gpus_per_trial > 0,
+        )
+        identity = StudyIdentity(
+            dataset=request.dataset,
+            dataset_digest=manifest.digest,
+            text=text.source,
+            max_epochs=request.max_epochs,
+            base=preset("paper", request.dataset),
+            space=Space.of_text(text.source.way),
+        )
+        if not request.json_only:
+            print(f"text {text}")
         if request.dry_run:
             print(describe_search(identity, request.trials, resources))
             return EXIT_DONE
@@ -110,7 +121,17 @@ def read_request() -> SearchRequest:
     add("--trials", type=positive_int, default=20, metavar="N")
     add("--study", metavar="NAME", help="left out: the dataset and the time")
     add("--max-epochs", type=positive_int, default=30, metavar="N", help="of every trial")
-    add("--text", choices=["precomputed"], default="precomputed", help="the text features")
+    add(
+        "--text",
+        choices=TEXT_WAYS,
+        help="features of the file, of a frozen encoder, or of one that learns along; left out: "
+        "the strongest that the machine allows",
+    )
+    add(
+        "--text-encoder",
+        metavar="NAME",
+        help="minilm, a name on the Hugging Face hub, or a folder; left out: the one at hand",
+    )
     add("--seed", type=seed_int, default=0, metavar="N", help="of the whole search")
     add_shared_flags(parser)
     args = parser.parse_args()
@@ -138,20 +159,15 @@ def search(
         print(f"study {request.study}: {request.trials} trials, {resources.max_concurrent} at once")
         recorders.append(ConsoleRecorder(sys.stdout, request.trials))
     recorder = Recorders(recorders)
-    workplace = Workplace(
-        dataset=identity.dataset,
-        dataset_digest=identity.dataset_digest,
-        data_dir=request.data_dir.absolute(),
-        max_epochs=identity.max_epochs,
-        cpus_per_trial=resources.cpus_per_trial,
-        gpus_per_trial=resources.gpus_per_trial,
-    )
+    data = identity.data_in(request.data_dir)
+    data.prepare(resources.device)
+    workplace = Workplace(data=data, max_epochs=identity.max_epochs, resources=resources)
     summary = Summary(ending=Ending.FAILED)
     try:
         study = place.create(identity, request.seed)
         trials = StudyTrials(study, identity, request.trials, request.seed, place.folder)
         ledger = TrialLedger(trials, recorder)
-        run_trials(ledger, workplace, resources, place.folder, keep_final_state=False)
+        run_trials(ledger, workplace, place.folder, keep_final_state=False)
         summary = summary_of(study)
     except KeyboardInterrupt:
         summary = Summary(ending=Ending.INTERRUPTED)

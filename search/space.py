@@ -15,8 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from dlf.command import BadInputError, one_line
 from dlf.config import Config, Value, section_of
+from dlf.text.source import TextWay
 
-DEFAULT_SPACE = Path(__file__).parent / "spaces" / "default.yaml"
+SPACES = Path(__file__).parent / "spaces"
+DEFAULT_SPACE = SPACES / "default.yaml"
+FINETUNE_SPACE = SPACES / "finetune.yaml"
 
 
 class Range(BaseModel):
@@ -112,6 +115,14 @@ class Space(BaseModel):
             first = error.errors()[0]
             where = " ".join(map(str, first["loc"][1:2])) or "the file"
             raise BadInputError(f"in the space {path}, {where}: {first['msg']}") from error
+
+    @classmethod
+    def of_text(cls, way: TextWay) -> "Space":
+        """Return the default space of a way to take the text."""
+        default = cls.load()
+        if way != "finetune":
+            return default
+        return cls(parameters={**default.parameters, **cls.load(FINETUNE_SPACE).parameters})
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return every parameter in Optuna's terms."""

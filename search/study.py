@@ -4,7 +4,6 @@ import hashlib
 import re
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Literal
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -17,7 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dlf.command import BadInputError, one_line
 from dlf.config import Config
+from dlf.text.source import TextSource
 from search.space import Space
+from search.trial_data import TrialData
 from tracking.location import without_password
 
 GRACE_EPOCHS = 3
@@ -39,7 +40,7 @@ class StudyIdentity(BaseModel):
 
     dataset: str
     dataset_digest: str
-    text: Literal["precomputed"]
+    text: TextSource
     max_epochs: int
     base: Config
     """the paper's configuration, which the space varies"""
@@ -50,14 +51,29 @@ class StudyIdentity(BaseModel):
         """The SHA-256 that names this identity."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    def data_in(self, data_dir: Path) -> TrialData:
+        """Return the data of the study's trials, in a data folder."""
+        return TrialData(
+            dataset=self.dataset,
+            dataset_digest=self.dataset_digest,
+            data_dir=data_dir.absolute(),
+            text=self.text,
+        )
+
     def tags(self) -> dict[str, str]:
         """Return what tracking says of the study."""
         return {
             "dlf.dataset_digest": self.dataset_digest,
             "dlf.study_digest": self.digest,
-            "dlf.text": self.text,
+            "dlf.text": self.text.way,
             "dlf.max_epochs": str(self.max_epochs),
-        }
+        } | self._encoder_tags()
+
+    def _encoder_tags(self) -> dict[str, str]:
+        encoder = self.text.encoder
+        if encoder is None:
+            return {}
+        return {"dlf.text_encoder": encoder.name, "dlf.text_encoder_revision": encoder.revision}
 
 
 class StudyPlace:

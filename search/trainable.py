@@ -11,8 +11,11 @@ from pydantic import BaseModel, ConfigDict
 from ray import tune
 
 from dlf.allocator import keep_freed_memory
-from dlf.data import open_split, read_manifest, seal_test_split
+from dlf.data import seal_test_split
+from dlf.text.finetuned import pretrained_encoder
 from dlf.training import EpochRecord, Training
+from search.resources import Resources
+from search.trial_data import OpenedData, TrialData
 from search.trials import TrialPlan
 
 CHECKPOINT_FILE = "training.pt"
@@ -25,30 +28,24 @@ class Workplace(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: str
-    dataset_digest: str
-    data_dir: Path
+    data: TrialData
     max_epochs: int
-    cpus_per_trial: float
-    gpus_per_trial: float
-
-    @property
-    def device(self) -> str:
-        """The device of every trial."""
-        return "cuda" if self.gpus_per_trial > 0 else "cpu"
+    resources: Resources
 
 
 class DLFTrainable(tune.Trainable):
     """Trains the plan it is given, an epoch at a time."""
 
-    def setup(self, config: dict[str, Any]) -> None:
-        """Begin the first trial of this worker."""
+    def setup(self, config: dict[str, Any], carried: OpenedData | None = None) -> None:
+        """Open the data, unless it was carried here, and begin the first trial of this worker."""
         workplace = Workplace.model_validate_json(config[WORKPLACE])
         seal_test_split()
         keep_freed_memory()
-        torch.set_num_threads(max(1, int(workplace.cpus_per_trial)))
-        if 0 < workplace.gpus_per_trial < 1:
-            torch.cuda.set_per_process_memory_fraction(workplace.gpus_per_trial)
+        resources = workplace.resources
+        torch.set_num_threads(max(1, int(resources.cpus_per_trial)))
+        if 0 < resources.gpus_per_trial < 1:
+            torch.cuda.set_per_process_memory_fraction(resources.gpus_per_trial)
+        self._data = carried or workplace.data.open()
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -80,17 +77,15 @@ class DLFTrainable(tune.Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         workplace = Workplace.model_validate_json(config[WORKPLACE])
         plan = TrialPlan.model_validate_json(config[PLAN])
-        manifest = read_manifest(workplace.dataset, workplace.data_dir)
-        if manifest.digest != workplace.dataset_digest:
-            raise RuntimeError(f"{workplace.dataset} in {workplace.data_dir} is not what it was")
         self._training = Training(
             plan.config,
-            manifest.sizes,
-            open_split(workplace.dataset, workplace.data_dir, "train"),
-            open_split(workplace.dataset, workplace.data_dir, "valid"),
+            workplace.data.sizes(self._data.manifest, plan.config),
+            self._data.train,
+            self._data.valid,
             seed=plan.seed,
             max_epochs=workplace.max_epochs,
-            device=workplace.device,
+            device=workplace.resources.device,
+            text_encoder=pretrained_encoder(workplace.data.text, plan.config.finetuning),
         )
 
 

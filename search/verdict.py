@@ -6,36 +6,39 @@ from pathlib import Path
 from statistics import fmean
 
 import optuna
+from dlf.text.prepared import open_text, prepare_text
 
 from dlf.batching import Clips
-from dlf.data import Manifest, open_test_split
+from dlf.data import open_test_split, read_manifest
 from dlf.metrics import Metrics, compute_metrics
 from dlf.model import DLF
+from dlf.text.finetuned import untrained_encoder
 from dlf.trained_model import ModelCard, TrainedModel
 from dlf.training import EpochRecord, predict
 from search.finalists import Finalist
 from search.seeds import promotion_seed
 from search.trainable import read_checkpoint
+from search.trial_data import TrialData
 
 _TEST_READS = "test_reads"
 """the study's own list of the times at which its promotions opened the test split"""
 
 
-def trained_models(
-    winner: Finalist, manifest: Manifest, states: Sequence[Path]
-) -> list[TrainedModel]:
+def trained_models(winner: Finalist, data: TrialData, states: Sequence[Path]) -> list[TrainedModel]:
     """Return the winner's models, one for each seed, from the states that its trainings left."""
     models = []
+    sizes = data.sizes(read_manifest(data.dataset, data.data_dir), winner.config)
     for index, folder in enumerate(states):
         state = read_checkpoint(folder)
         history = [EpochRecord.model_validate(record) for record in state["history"]]
         best = history[history[-1].best_epoch - 1]
-        model = DLF(winner.config.model, manifest.sizes)
+        model = DLF(winner.config.model, sizes, untrained_encoder(data.text))
         model.load_state_dict(state["best_weights"])
         card = ModelCard(
-            dataset=manifest.dataset,
-            dataset_digest=manifest.digest,
-            sizes=manifest.sizes,
+            dataset=data.dataset,
+            dataset_digest=data.dataset_digest,
+            text=data.text,
+            sizes=sizes,
             seed=promotion_seed(index),
             epoch=best.epoch,
             valid=best.valid,
@@ -45,18 +48,19 @@ def trained_models(
 
 
 def read_test_split(
-    study: optuna.Study, models: Sequence[TrainedModel], data_dir: Path
+    study: optuna.Study, models: Sequence[TrainedModel], data: TrialData
 ) -> list[Metrics]:
     """Evaluate each model on the test split; the study remembers every such reading."""
     reads = [*study.user_attrs.get(_TEST_READS, []), datetime.now(UTC).isoformat()]
     study.set_user_attr(_TEST_READS, reads)
-    card = models[0].card
-    split = open_test_split(card.dataset, data_dir)
+    test = open_test_split(data.dataset, data.data_dir)
+    prepare_text(data.text, data.dataset, data.data_dir, [test])
+    split = open_text(data.text, data.dataset, data.data_dir, test)
     return [
         compute_metrics(
             predict(
                 trained.model,
-                Clips(split, card.sizes, trained.config, "cpu"),
+                Clips(split, trained.card.sizes, trained.config, "cpu"),
                 trained.config,
             ),
             split.labels,

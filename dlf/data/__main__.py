@@ -5,12 +5,14 @@ python -m dlf.data synthesize --data-dir data --seed 0
 python -m dlf.data info --dataset mosi --data-dir data
 """
 
+import sys
 from pathlib import Path
 
 from dlf.command import EXIT_DONE, CommandParser, run_command, seed_int
-from dlf.data.information import describe
+from dlf.data.information import gather, shared_video_warning
 from dlf.data.location import DATASETS, IMPORTABLE, import_file, synthesize
 from dlf.data.manifest import Manifest, dataset_folder
+from dlf.data.page import render
 
 
 def main() -> int:
@@ -22,7 +24,8 @@ def main() -> int:
     elif arguments.command == "synthesize":
         _report(synthesize(arguments.data_dir, arguments.seed), arguments.data_dir)
     else:
-        print(describe(arguments.dataset, arguments.data_dir))
+        information = gather(arguments.dataset, arguments.data_dir)
+        print(information.model_dump_json() if arguments.json else render(information))
     return EXIT_DONE
 
 
@@ -52,6 +55,7 @@ def _parser() -> CommandParser:
         description="Show what is stored; of the test split no more than its number of clips.",
     )
     showing.add_argument("--dataset", choices=DATASETS, required=True, help="which dataset")
+    showing.add_argument("--json", action="store_true", help="print one JSON object instead")
     for command in (importing, generating, showing):
         command.add_argument(
             "--data-dir", type=Path, default=Path("data"), metavar="DIR", help="the data folder"
@@ -61,9 +65,13 @@ def _parser() -> CommandParser:
 
 def _report(manifest: Manifest, data_dir: Path) -> None:
     clips, nonfinite = manifest.clips, manifest.nonfinite
+    if manifest.published:
+        print(f"recognised as the published file of {manifest.published}")
     print(f"{manifest.dataset}: train {clips.train}, valid {clips.valid}, test {clips.test} clips")
     print(f"non-finite values replaced by zero: audio {nonfinite.audio}, vision {nonfinite.vision}")
     print(f"written to {dataset_folder(manifest.dataset, data_dir)}, digest {manifest.digest}")
+    for warning in shared_video_warning(manifest):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,59 +1,121 @@
-"""What `info` prints of a stored dataset: its manifest, and figures of train and valid.
+"""What is known of a stored dataset: its manifest, figures of train and valid, and warnings.
 
 Of the test split it tells the number of clips alone, which the manifest knows.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from dlf.data.manifest import dataset_folder, read_manifest
-from dlf.data.split import SPLITS, Sequences, Split
-from dlf.data.store import open_split
-from dlf.modalities import MODALITIES
+from dlf.data.encoded import EncodedText, list_encoded
+from dlf.data.manifest import Manifest, Record, dataset_folder, read_manifest
+from dlf.data.probe import CREDIBLE, probe
+from dlf.data.split import Sequences, Split
+from dlf.data.store import open_split, verify_split
+from dlf.modalities import MODALITIES, Modality
+from dlf.normalisation import WIDELY_APART, scale_ratio
 
 CLASSES = range(-3, 4)
-BAR = 40
 
 
-def describe(dataset: str, data_dir: Path | str) -> str:
-    """Return the page that `info` prints; raise `BadInputError` if the dataset is not stored."""
+class StepCounts(Record):
+    """How long the clips of a modality are, and in how many it is absent."""
+
+    shortest: int
+    median: float
+    ninetieth: float
+    """the 90th percentile"""
+    longest: int
+    absent: int
+
+
+class SplitInformation(Record):
+    """One split: how many clips for each of the seven classes, and the steps of each modality."""
+
+    clips: int
+    labels: dict[int, int]
+    steps: dict[Modality, StepCounts]
+
+
+class DatasetInformation(Record):
+    """All that `info` tells."""
+
+    folder: str
+    manifest: Manifest
+    train: SplitInformation
+    valid: SplitInformation
+    scale_ratios: dict[Modality, float]
+    """the largest deviation of a feature over the smallest"""
+    probes: dict[Modality, float | None]
+    """the correlation of a linear prediction from one modality with the labels of valid"""
+    encoded: tuple[EncodedText, ...]
+    warnings: tuple[str, ...]
+
+
+def gather(dataset: str, data_dir: Path) -> DatasetInformation:
+    """Look at a stored dataset; raise `BadInputError` if it is not stored, or damaged."""
     manifest = read_manifest(dataset, data_dir)
-    clips = ", ".join(f"{name} {getattr(manifest.clips, name)}" for name in SPLITS)
-    widths = ", ".join(f"{m} {manifest.widths[m]}" for m in MODALITIES)
-    steps = ", ".join(f"{m} {manifest.time_steps[m]}" for m in MODALITIES)
-    lines = [
-        f"dataset     {dataset} in {dataset_folder(dataset, data_dir)}",
-        f"source      {manifest.source}, sha256 {manifest.source_sha256 or 'none'}",
-        f"digest      {manifest.digest}",
-        f"clips       {clips}",
-        f"widths      {widths}",
-        f"time steps  {steps}, as padded in the source",
-        f"text        one step per {manifest.text_kind.removesuffix('s')}",
-        f"non-finite  audio {manifest.nonfinite.audio}, vision {manifest.nonfinite.vision}, "
-        "replaced by zero",
+    verify_split(dataset, data_dir, "train")
+    verify_split(dataset, data_dir, "valid")
+    train = open_split(dataset, data_dir, "train")
+    valid = open_split(dataset, data_dir, "valid")
+    probes = {modality: probe(train, valid, modality) for modality in MODALITIES}
+    return DatasetInformation(
+        folder=str(dataset_folder(dataset, data_dir)),
+        manifest=manifest,
+        train=_look_at(train),
+        valid=_look_at(valid),
+        scale_ratios={
+            "audio": scale_ratio(manifest.statistics.audio),
+            "vision": scale_ratio(manifest.statistics.vision),
+        },
+        probes=probes,
+        encoded=tuple(list_encoded(manifest, data_dir)),
+        warnings=(*shared_video_warning(manifest), *_leak_warnings(probes)),
+    )
+
+
+def widely_apart(ratio: float) -> bool:
+    """Tell whether the scales of a modality are so far apart that it is normalised by default."""
+    return ratio > WIDELY_APART
+
+
+def shared_video_warning(manifest: Manifest) -> tuple[str, ...]:
+    """Return a warning when a video appears in two splits, and nothing else."""
+    if not manifest.shared_videos:
+        return ()
+    return (
+        f"{manifest.shared_videos} videos have clips in more than one split, so that a model is "
+        "validated on speakers it has seen",
+    )
+
+
+def _leak_warnings(probes: dict[Modality, float | None]) -> list[str]:
+    return [
+        f"{modality} alone predicts the labels of valid with a correlation of {found:.2f} by a "
+        f"straight line, where more than {CREDIBLE[modality]:g} is hardly honest: the labels may "
+        "have leaked into its features"
+        for modality, found in probes.items()
+        if found is not None and found > CREDIBLE[modality]
     ]
-    for name in ("train", "valid"):
-        lines += ["", *_describe_split(open_split(dataset, data_dir, name))]
-    return "\n".join(lines)
 
 
-def missing_clips(sequences: Sequences) -> int:
-    """Count the clips in which a modality is absent: one step of zeros is all they keep."""
-    single = sequences.starts[sequences.lengths == 1]
-    return int(np.count_nonzero(~sequences.values[single].any(axis=1)))
+def _look_at(split: Split) -> SplitInformation:
+    classes = np.rint(np.clip(split.labels, CLASSES[0], CLASSES[-1])).astype(np.int64)
+    return SplitInformation(
+        clips=len(split),
+        labels={label: int(np.count_nonzero(classes == label)) for label in CLASSES},
+        steps={modality: _count_steps(split[modality]) for modality in MODALITIES},
+    )
 
 
-def _describe_split(split: Split) -> Iterator[str]:
-    yield f"{split.name}: {len(split)} clips"
-    for modality in MODALITIES:
-        lengths = split[modality].lengths
-        yield (
-            f"  {modality:6}  steps min {lengths.min()}, median {np.median(lengths):g}, "
-            f"max {lengths.max()}; absent in {missing_clips(split[modality])} clips"
-        )
-    classes = np.rint(np.clip(split.labels, -3, 3)).astype(np.int64)
-    counts = [int(np.count_nonzero(classes == label)) for label in CLASSES]
-    for label, count in zip(CLASSES, counts, strict=True):
-        yield f"  {label:+d}  {count:6d}  {'#' * round(BAR * count / max(counts))}".rstrip()
+def _count_steps(sequences: Sequences) -> StepCounts:
+    lengths = sequences.lengths
+    single = sequences.starts[lengths == 1]
+    return StepCounts(
+        shortest=int(lengths.min()),
+        median=float(np.median(lengths)),
+        ninetieth=float(np.percentile(lengths, 90)),
+        longest=int(lengths.max()),
+        absent=int(np.count_nonzero(~sequences.values[single].any(axis=1))),
+    )

@@ -1,13 +1,14 @@
 """Getting a dataset to where it is opened from: imported, found and imported, or generated."""
 
-import hashlib
 import sys
 from pathlib import Path
 
 from dlf.command import BadInputError
 from dlf.data import mmsa, synthetic
+from dlf.data.arrow import sha256_of
 from dlf.data.manifest import Manifest, is_stored, read_manifest, store_command
-from dlf.data.store import write_dataset
+from dlf.data.published import PUBLISHED
+from dlf.data.store import verify_split, write_dataset
 from dlf.data.unpickler import load_pickle
 
 # Where each dataset's feature file lies in the field's own folder tree, below the data folder.
@@ -22,13 +23,16 @@ DATASETS = (*IMPORTABLE, "synthetic")
 def prepare_dataset(dataset: str, data_dir: Path | str) -> Manifest:
     """Return the manifest of a dataset, storing it first if its source is at hand.
 
-    A dataset already stored is taken as it is. Otherwise a feature file at the field's own place
+    A dataset already stored is taken as it is, once train and valid agree with their checksums: the
+    test split is looked at when it is opened. Otherwise a feature file at the field's own place
     under `data_dir` is imported, or the synthetic dataset generated with seed 0, and one line on
     standard error says so. Raises `BadInputError` if there is nothing to import.
     """
     if dataset not in DATASETS:
         raise BadInputError(f"{dataset} is no dataset; there are: {', '.join(DATASETS)}")
     if is_stored(dataset, data_dir):
+        for split in ("train", "valid"):
+            verify_split(dataset, data_dir, split)
         return read_manifest(dataset, data_dir)
     if dataset == "synthetic":
         print(f"generating the synthetic dataset into {data_dir}, once", file=sys.stderr)
@@ -51,15 +55,28 @@ def import_file(dataset: str, source: Path, data_dir: Path | str) -> Manifest:
 
     Raises `BadInputError` if the file cannot be read, is refused, or does not fit the layout.
     """
+    try:
+        sha256 = sha256_of(source)
+    except OSError as error:
+        raise BadInputError(f"{source} cannot be read: {error.strerror}") from error
+    published = PUBLISHED.get(sha256)
+    if published is not None and published.dataset != dataset:
+        raise BadInputError(
+            f"{source} is the published file of {published}, not of {dataset}; import it with "
+            f"--dataset {published.dataset}"
+        )
     content = load_pickle(source)
     try:
         clean = mmsa.clean(content)
     except BadInputError as error:
         raise BadInputError(f"{source.name} cannot be used: {error}") from error
-    with source.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return write_dataset(
-        clean, dataset=dataset, data_dir=data_dir, source=source.name, source_sha256=sha256
+        clean,
+        dataset=dataset,
+        data_dir=data_dir,
+        source=source.name,
+        source_sha256=sha256,
+        published=None if published is None else str(published),
     )
 
 

@@ -4,7 +4,6 @@ Whatever does not fit the layout is refused in one sentence that names the split
 two figures that disagree. Sizes are read from the data, never assumed.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlf.command import BadInputError
-from dlf.data.manifest import Nonfinite
+from dlf.data.checks import (
+    count_shared_videos,
+    refuse_absence,
+    refuse_duplicates,
+    refuse_labels_beyond_the_scale,
+    refuse_silence,
+)
+from dlf.data.manifest import HeardAndSeen, Nonfinite
 from dlf.data.padding import (
     StepRange,
     covers,
@@ -21,7 +27,9 @@ from dlf.data.padding import (
     range_of_length,
     take_steps,
 )
+from dlf.data.scales import feature_statistics
 from dlf.data.split import SPLITS, Sequences, Split, TokenIds
+from dlf.data.values import listing, numbers, strings, zero_nonfinite
 from dlf.modalities import MODALITIES, Modality, PerModality
 
 KEYS = ("raw_text", "id", "text", "text_bert", "audio", "vision", "regression_labels")
@@ -38,8 +46,20 @@ class CleanDataset:
     splits: dict[str, Split]
     widths: PerModality
     time_steps: PerModality
+    token_steps: int
     nonfinite: Nonfinite
     text_kind: TextKind
+
+    @property
+    def statistics(self) -> HeardAndSeen:
+        """The scales of what is heard and seen in train."""
+        train = self.splits["train"]
+        return HeardAndSeen(**{m: feature_statistics(train[m]) for m in HEARD_AND_SEEN})
+
+    @property
+    def shared_videos(self) -> int:
+        """How many videos have clips in more than one split."""
+        return count_shared_videos(split.ids for split in self.splits.values())
 
 
 @dataclass(frozen=True)
@@ -62,12 +82,15 @@ class _Padded:
 def clean(content: object) -> CleanDataset:
     """Check a feature file's content and cut its padding away; raise `BadInputError` on misfits.
 
+    The content is used up: every array is let go of as soon as its steps are taken, so that never
+    more is in memory than the content and one array.
+
     A step is padding of audio or vision when it lies before the first or after the last non-zero
     row, or beyond the length the file gives. Text that is there at every position the attention
     mask marks, in all clips of train, is token features and the mask gives its steps; other text
     is word features and its non-zero rows do. A modality absent from a clip keeps one zero step.
     """
-    if not isinstance(content, Mapping):
+    if not isinstance(content, dict):
         raise BadInputError(f"the file holds a {type(content).__name__}, not a dict of splits")
     padded = {name: _read_split(name, content) for name in SPLITS}
     train = padded["train"]
@@ -79,12 +102,15 @@ def clean(content: object) -> CleanDataset:
                     f"{name}/{modality} has width {width} where train/{modality} has {expected}"
                 )
     text_kind = _text_kind(train)
+    widths = PerModality(**{m: train.features[m].shape[2] for m in MODALITIES})
+    time_steps = PerModality(
+        **{m: max(s.features[m].shape[1] for s in padded.values()) for m in MODALITIES}
+    )
     return CleanDataset(
         splits={name: _cut_padding(split, text_kind) for name, split in padded.items()},
-        widths=PerModality(**{m: train.features[m].shape[2] for m in MODALITIES}),
-        time_steps=PerModality(
-            **{m: max(s.features[m].shape[1] for s in padded.values()) for m in MODALITIES}
-        ),
+        widths=widths,
+        time_steps=time_steps,
+        token_steps=max(split.tokens.shape[2] for split in padded.values()),
         nonfinite=Nonfinite(
             **{m: sum(s.nonfinite[m] for s in padded.values()) for m in HEARD_AND_SEEN}
         ),
@@ -92,23 +118,23 @@ def clean(content: object) -> CleanDataset:
     )
 
 
-def _read_split(name: str, content: Mapping[Any, Any]) -> _Padded:
+def _read_split(name: str, content: dict[Any, Any]) -> _Padded:
     if name not in content:
-        raise BadInputError(f"the split {name} is missing; there are: {_listing(content)}")
+        raise BadInputError(f"the split {name} is missing; there are: {listing(content)}")
     fields = content[name]
-    if not isinstance(fields, Mapping):
+    if not isinstance(fields, dict):
         raise BadInputError(f"{name} is a {type(fields).__name__}, not a dict of features")
     for key in KEYS:
         if key not in fields:
-            raise BadInputError(f"{name}/{key} is missing; there are: {_listing(fields)}")
+            raise BadInputError(f"{name}/{key} is missing; there are: {listing(fields)}")
 
-    ids = _strings(f"{name}/id", fields["id"])
+    ids = strings(f"{name}/id", fields["id"])
     if not ids:
         raise BadInputError(f"{name} has no clips")
-    raw_text = _strings(f"{name}/raw_text", fields["raw_text"])
-    labels = _numbers(f"{name}/regression_labels", fields["regression_labels"], 1)
-    features = {m: _numbers(f"{name}/{m}", fields[m], 3) for m in MODALITIES}
-    tokens = _numbers(f"{name}/text_bert", fields["text_bert"], 3)
+    raw_text = strings(f"{name}/raw_text", fields["raw_text"])
+    labels = numbers(f"{name}/regression_labels", fields["regression_labels"], 1)
+    features = {m: numbers(f"{name}/{m}", fields.pop(m), 3) for m in MODALITIES}
+    tokens = numbers(f"{name}/text_bert", fields["text_bert"], 3)
     rows = {"raw_text": len(raw_text), "regression_labels": len(labels), "text_bert": len(tokens)}
     for key, count in (rows | {m: len(features[m]) for m in MODALITIES}).items():
         if count != len(ids):
@@ -127,23 +153,25 @@ def _read_split(name: str, content: Mapping[Any, Any]) -> _Padded:
             raise BadInputError(
                 f"{name}/{key} has {bad} of {array.size} values that are not finite"
             )
+    refuse_labels_beyond_the_scale(name, ids, labels)
+    refuse_duplicates(name, ids)
     nonfinite: dict[Modality, int] = {}
     for modality in HEARD_AND_SEEN:
-        features[modality], nonfinite[modality] = _zero_nonfinite(features[modality])
+        features[modality], nonfinite[modality] = zero_nonfinite(features[modality])
     return _Padded(
         name, ids, raw_text, labels, features, tokens, _lengths(name, fields, features), nonfinite
     )
 
 
 def _lengths(
-    name: str, fields: Mapping[Any, Any], features: dict[Modality, NDArray[np.float32]]
+    name: str, fields: dict[Any, Any], features: dict[Modality, NDArray[np.float32]]
 ) -> dict[Modality, NDArray[np.int64]]:
     lengths: dict[Modality, NDArray[np.int64]] = {}
     for modality in HEARD_AND_SEEN:
         key = f"{modality}_lengths"
         if key not in fields:
             continue
-        values = _numbers(f"{name}/{key}", fields[key], 1)
+        values = numbers(f"{name}/{key}", fields[key], 1)
         clips, steps = features[modality].shape[:2]
         if len(values) != clips:
             raise BadInputError(f"{name}/{key} has {len(values)} rows where {name}/id has {clips}")
@@ -168,6 +196,8 @@ def _text_kind(train: _Padded) -> TextKind:
 
 def _cut_padding(split: _Padded, text_kind: TextKind) -> Split:
     marked = split.tokens[:, 1] != 0
+    ranges = {m: _feature_range(split, m) for m in HEARD_AND_SEEN}
+    _refuse_nothing(split, marked, ranges)
     text = split.features["text"]
     if text_kind == "words":
         text_range = nonzero_range(text)
@@ -178,21 +208,32 @@ def _cut_padding(split: _Padded, text_kind: TextKind) -> Split:
             f"{split.name}/text has {text.shape[1]} steps "
             f"where {split.name}/text_bert has {marked.shape[1]}"
         )
+    del text
+    ranges["text"] = text_range
     token_counts = marked.sum(axis=1, dtype=np.int64)
     return Split(
         name=split.name,
         ids=split.ids,
         raw_text=split.raw_text,
         labels=split.labels,
-        text=_sequences(text, text_range),
-        audio=_sequences(split.features["audio"], _feature_range(split, "audio")),
-        vision=_sequences(split.features["vision"], _feature_range(split, "vision")),
+        **{m: _sequences(split.features.pop(m), ranges[m]) for m in MODALITIES},
         token_ids=TokenIds(
             split.tokens[:, 0][marked].astype(np.int32),
             np.cumsum(token_counts) - token_counts,
             token_counts,
         ),
     )
+
+
+def _refuse_nothing(
+    split: _Padded, marked: NDArray[np.bool_], heard_and_seen: dict[Modality, StepRange]
+) -> None:
+    """Refuse a clip in which nothing is there, and a modality that is in no clip."""
+    ranges = {"text": nonzero_range(split.features["text"])} | heard_and_seen
+    present = {m: steps.lengths > 0 for m, steps in ranges.items()}
+    for modality in MODALITIES:
+        refuse_absence(split.name, modality, present[modality])
+    refuse_silence(split.name, split.ids, {**present, "tokens": marked_range(marked).lengths > 0})
 
 
 def _feature_range(split: _Padded, modality: Modality) -> StepRange:
@@ -215,45 +256,3 @@ def _feature_range(split: _Padded, modality: Modality) -> StepRange:
 def _sequences(features: NDArray[np.float32], steps: StepRange) -> Sequences:
     values, lengths = take_steps(features, steps)
     return Sequences(values, np.cumsum(lengths) - lengths, lengths)
-
-
-def _zero_nonfinite(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
-    finite = np.isfinite(values)
-    bad = values.size - int(np.count_nonzero(finite))
-    return (np.where(finite, values, np.float32(0)), bad) if bad else (values, 0)
-
-
-def _numbers(where: str, value: object, dimensions: int) -> NDArray[np.float32]:
-    try:
-        array = np.asarray(value)
-        if array.dtype == object:
-            array = np.asarray(array.tolist())
-    except ValueError as error:
-        raise BadInputError(f"{where} has rows of different shapes") from error
-    if array.dtype.kind not in "fiub":
-        raise BadInputError(f"{where} holds values of type {array.dtype}, not numbers")
-    if array.ndim != dimensions:
-        raise BadInputError(
-            f"{where} has shape {array.shape} where {dimensions} dimensions are expected"
-        )
-    if array.size == 0 and len(array):
-        raise BadInputError(f"{where} has shape {array.shape} and holds no values")
-    with np.errstate(over="ignore"):
-        return array.astype(np.float32, copy=False)
-
-
-def _strings(where: str, value: object) -> list[str]:
-    if isinstance(value, np.ndarray) and value.ndim == 1:
-        value = value.tolist()
-    if not isinstance(value, list | tuple):
-        raise BadInputError(f"{where} is not a list of strings")
-    return [_string(item) for item in value]
-
-
-def _string(item: object) -> str:
-    text = item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _listing(fields: Mapping[Any, Any]) -> str:
-    return ", ".join(sorted(map(_string, fields))) or "none"

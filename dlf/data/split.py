@@ -17,12 +17,12 @@ SPLITS = ("train", "valid", "test")
 class Sequences:
     """One modality of one split.
 
-    `values` is float32 of shape [total steps, width], a read-only view when it was opened from
-    disk; `starts` and `lengths` are int64 of shape [clips]. Clip i is
-    `values[starts[i] : starts[i] + lengths[i]]`, and every length is at least 1.
+    `values` is float32 of shape [total steps, width], or int32 of width 1 where a step is a token
+    id, and a read-only view when it was opened from disk; `starts` and `lengths` are int64 of shape
+    [clips]. Clip i is `values[starts[i] : starts[i] + lengths[i]]`, and no length is below 1.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[np.float32] | NDArray[np.int32]
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
 

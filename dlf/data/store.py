@@ -1,32 +1,46 @@
-"""The stored form of a dataset: one Arrow IPC file per split, opened as a memory map.
+"""The stored form of a dataset: a manifest, and beside it a folder of one Arrow file per split."""
 
-A file holds one record batch, so that each column is one contiguous buffer: opening copies no
-features, and all processes of a node share the same pages.
-"""
-
+import fcntl
 import hashlib
 import os
+import re
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from dlf.command import BadInputError, WorkFailedError
+from dlf.data.arrow import (
+    open_columns,
+    sequences_column,
+    sequences_of,
+    sha256_of,
+    token_ids_column,
+    token_ids_of,
+    write_columns,
+)
 from dlf.data.manifest import (
     FILE_NAME,
     FORMAT,
+    Checksums,
     Manifest,
     PerSplit,
     dataset_folder,
     read_manifest,
     store_command,
+    version_folder,
 )
 from dlf.data.mmsa import CleanDataset
-from dlf.data.split import SPLITS, Sequences, Split, TokenIds
+from dlf.data.split import SPLITS, Split
 from dlf.modalities import MODALITIES, Modality
+
+ASIDE = ".writing-"
+LOCK_FILE = ".import.lock"
+VERSION = re.compile(r"[0-9a-f]{16}")
 
 
 class SealedTestSplitError(RuntimeError):
@@ -49,56 +63,57 @@ def write_dataset(
     data_dir: Path | str,
     source: str,
     source_sha256: str | None,
+    published: str | None = None,
 ) -> Manifest:
     """Store a clean dataset under `<data_dir>/<dataset>`, in place of an older one.
 
-    The files are written aside and moved into place at the end, the manifest last: without it a
-    dataset does not count as stored. Other files in that folder are left alone, since on a file
-    system that ignores case it may be the one with the source. Raises `WorkFailedError` if the
-    folder cannot be written.
+    The files are written aside and moved into the folder of their version; the manifest, which says
+    which version is the dataset, is replaced last. Until then an older dataset stays as it was,
+    however the import ends, and what it left behind is removed by the next one. Other files in the
+    folder are left alone, since on a file system that ignores case it may be the one with the
+    source.
+
+    Raises:
+        BadInputError: when another import into the same folder is under way.
+        WorkFailedError: when the folder cannot be written.
     """
     folder = dataset_folder(dataset, data_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as aside:
-            return _write_aside_and_move(
-                clean, Path(aside), folder, dataset=dataset, source=source, sha256=source_sha256
-            )
+        with _only_import(folder):
+            for leftover in folder.glob(f"{ASIDE}*"):
+                shutil.rmtree(leftover)
+            with tempfile.TemporaryDirectory(prefix=ASIDE, dir=folder) as aside:
+                checksums, digest = _write_splits(clean, Path(aside))
+                manifest = Manifest(
+                    format=FORMAT,
+                    dataset=dataset,
+                    source=source,
+                    source_sha256=source_sha256,
+                    published=published,
+                    digest=digest,
+                    checksums=checksums,
+                    widths=clean.widths,
+                    time_steps=clean.time_steps,
+                    token_steps=clean.token_steps,
+                    clips=PerSplit(**{name: len(clean.splits[name]) for name in SPLITS}),
+                    nonfinite=clean.nonfinite,
+                    text_kind=clean.text_kind,
+                    statistics=clean.statistics,
+                    shared_videos=clean.shared_videos,
+                )
+                _move_into_place(manifest, Path(aside), folder)
+            _remove_other_versions(manifest, folder)
     except OSError as error:
-        raise WorkFailedError(f"{folder} cannot be written: {error.strerror}") from error
-
-
-def _write_aside_and_move(
-    clean: CleanDataset, aside: Path, folder: Path, *, dataset: str, source: str, sha256: str | None
-) -> Manifest:
-    digest = hashlib.sha256()
-    for name in SPLITS:
-        path = aside / f"{name}.arrow"
-        _write_split(clean.splits[name], path)
-        _add_file(digest, path)
-    manifest = Manifest(
-        format=FORMAT,
-        dataset=dataset,
-        source=source,
-        source_sha256=sha256,
-        digest=digest.hexdigest(),
-        widths=clean.widths,
-        time_steps=clean.time_steps,
-        clips=PerSplit(**{name: len(clean.splits[name]) for name in SPLITS}),
-        nonfinite=clean.nonfinite,
-        text_kind=clean.text_kind,
-    )
-    (aside / FILE_NAME).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (folder / FILE_NAME).unlink(missing_ok=True)
-    for name in (*(f"{split}.arrow" for split in SPLITS), FILE_NAME):
-        os.replace(aside / name, folder / name)
+        reason = error.strerror or error
+        raise WorkFailedError(f"{folder} cannot be written: {reason}") from error
     return manifest
 
 
 def open_split(dataset: str, data_dir: Path | str, split: Literal["train", "valid"]) -> Split:
     """Open the train or valid split of a stored dataset without copying its features.
 
-    Raises `BadInputError` if the dataset is not stored or its files are damaged, and `ValueError`
+    Raises `BadInputError` if the dataset is not stored or its files are cut short, and `ValueError`
     for any other split: the test split is opened by `open_test_split` alone.
     """
     if split not in ("train", "valid"):
@@ -107,13 +122,56 @@ def open_split(dataset: str, data_dir: Path | str, split: Literal["train", "vali
 
 
 def open_test_split(dataset: str, data_dir: Path | str) -> Split:
-    """Open the test split, for a promotion's final models; errors as with `open_split`.
+    """Open the test split, for a promotion's final models, after a look at its checksum.
 
-    Raises `SealedTestSplitError` in a process that called `seal_test_split`.
+    Errors are as with `open_split`, and `SealedTestSplitError` in a process that called
+    `seal_test_split`.
     """
     if _test_split_sealed:
         raise SealedTestSplitError("the test split is sealed in this process")
+    verify_split(dataset, data_dir, "test")
     return _open(dataset, Path(data_dir), "test")
+
+
+def verify_split(dataset: str, data_dir: Path | str, split: str) -> None:
+    """Read a split's file through; raise `BadInputError` when it is not what was written."""
+    manifest = read_manifest(dataset, data_dir)
+    path = version_folder(dataset, data_dir, manifest.digest) / f"{split}.arrow"
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise _damaged(path, dataset, data_dir) from error
+    if found != getattr(manifest.checksums, split):
+        raise _damaged(path, dataset, data_dir)
+
+
+def _damaged(path: Path, dataset: str, data_dir: Path | str) -> BadInputError:
+    again = store_command(dataset, data_dir)
+    return BadInputError(f"{path} is missing or damaged; store the dataset again with: {again}")
+
+
+@contextmanager
+def _only_import(folder: Path) -> Iterator[None]:
+    """Hold a lock that ends with this process, whatever ends it."""
+    with (folder / LOCK_FILE).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadInputError(
+                f"another import into {folder} is under way; wait until it is done"
+            ) from error
+        yield
+
+
+def _write_splits(clean: CleanDataset, aside: Path) -> tuple[Checksums, str]:
+    """Write all splits; return the hash of each, and of all of them one after the other."""
+    digest = hashlib.sha256()
+    checksums = {}
+    for name in SPLITS:
+        path = aside / f"{name}.arrow"
+        _write_split(clean.splits[name], path)
+        checksums[name] = _hash_into(digest, path)
+    return Checksums(**checksums), digest.hexdigest()
 
 
 def _write_split(split: Split, path: Path) -> None:
@@ -121,44 +179,47 @@ def _write_split(split: Split, path: Path) -> None:
         "id": pa.array(split.ids, pa.large_string()),
         "raw_text": pa.array(split.raw_text, pa.large_string()),
         "label": pa.array(split.labels, pa.float32()),
-        "token_ids": _list_array(split.token_ids.lengths, pa.array(split.token_ids.values)),
+        "token_ids": token_ids_column(split.token_ids),
     }
-    for modality in MODALITIES:
-        values = split[modality].values
-        steps = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
-        columns[modality] = _list_array(split[modality].lengths, steps)
-    batch = pa.record_batch(columns)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
+    write_columns(columns | {m: sequences_column(split[m]) for m in MODALITIES}, path)
 
 
-def _list_array(lengths: NDArray[np.int64], values: Any) -> Any:
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    return pa.LargeListArray.from_arrays(pa.array(offsets), values)
+def _move_into_place(manifest: Manifest, aside: Path, folder: Path) -> None:
+    (aside / FILE_NAME).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    version = version_folder(manifest.dataset, folder.parent, manifest.digest)
+    version.mkdir(exist_ok=True)
+    for name in SPLITS:
+        os.replace(aside / f"{name}.arrow", version / f"{name}.arrow")
+    os.replace(aside / FILE_NAME, folder / FILE_NAME)
+
+
+def _remove_other_versions(manifest: Manifest, folder: Path) -> None:
+    current = version_folder(manifest.dataset, folder.parent, manifest.digest).name
+    for other in folder.iterdir():
+        if VERSION.fullmatch(other.name) and other.name != current and other.is_dir():
+            shutil.rmtree(other)
 
 
 def _open(dataset: str, data_dir: Path, name: str) -> Split:
     manifest = read_manifest(dataset, data_dir)
-    path = dataset_folder(dataset, data_dir) / f"{name}.arrow"
-    again = f"store the dataset again with: {store_command(dataset, data_dir)}"
+    path = version_folder(dataset, data_dir, manifest.digest) / f"{name}.arrow"
     try:
-        batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
-        batch.validate()
+        batch = open_columns(path)
     except (OSError, pa.ArrowException) as error:
-        raise BadInputError(f"{path} is missing or damaged; {again}") from error
+        raise _damaged(path, dataset, data_dir) from error
     widths = {m: manifest.widths[m] for m in MODALITIES}
     if batch.schema != _schema(widths) or batch.num_rows != getattr(manifest.clips, name):
-        raise BadInputError(f"{path} does not belong to the {FILE_NAME} beside it; {again}")
+        raise BadInputError(
+            f"{path} does not belong to the {FILE_NAME} of its dataset; store the dataset again "
+            f"with: {store_command(dataset, data_dir)}"
+        )
     return Split(
         name=name,
         ids=batch.column("id").to_pylist(),
         raw_text=batch.column("raw_text").to_pylist(),
         labels=batch.column("label").to_numpy(zero_copy_only=True),
-        **{m: _sequences(batch.column(m), widths[m]) for m in MODALITIES},
-        token_ids=TokenIds(
-            batch.column("token_ids").values.to_numpy(zero_copy_only=True),
-            *_starts_and_lengths(batch.column("token_ids")),
-        ),
+        **{m: sequences_of(batch.column(m)) for m in MODALITIES},
+        token_ids=token_ids_of(batch.column("token_ids")),
     )
 
 
@@ -174,17 +235,11 @@ def _schema(widths: dict[Modality, int]) -> Any:
     return pa.schema(fields)
 
 
-def _sequences(column: Any, width: int) -> Sequences:
-    values = column.values.values.to_numpy(zero_copy_only=True).reshape(-1, width)
-    return Sequences(values, *_starts_and_lengths(column))
-
-
-def _starts_and_lengths(column: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    offsets = column.offsets.to_numpy(zero_copy_only=True)
-    return offsets[:-1], np.diff(offsets)
-
-
-def _add_file(digest: Any, path: Path) -> None:
+def _hash_into(whole: Any, path: Path) -> str:
+    """Return the hash of a file, and add its content to another one."""
+    own = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
-            digest.update(block)
+            own.update(block)
+            whole.update(block)
+    return own.hexdigest()

@@ -97,7 +97,7 @@ class TestTraining:
                 "attractor": attractor,
                 "disentangled": disentangled,
                 "hierarchical": hierarchical,
-                "batch_size": 7,
+                "batch_size": 13,
             }
         )
         training = Training(config, tiny_sizes, train, train, seed=0, max_epochs=1)

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from dlf.command import BadInputError
 from dlf.config import (
     Config,
+    DataConfig,
+    FinetuningConfig,
     LossConfig,
     ModelConfig,
     Regularisers,
@@ -17,7 +19,13 @@ from dlf.config import (
 from dlf.modalities import MODALITIES
 from dlf.presets import preset
 
-SECTIONS = {"model": ModelConfig, "loss": LossConfig, "training": TrainingConfig}
+SECTIONS = {
+    "model": ModelConfig,
+    "loss": LossConfig,
+    "training": TrainingConfig,
+    "finetuning": FinetuningConfig,
+    "data": DataConfig,
+}
 
 
 class TestYaml:

@@ -49,6 +49,11 @@ PAPER = {
     "plateau_patience": 5,
     "patience": 10,
     "precision": "float32",
+    "text_learning_rate": 1e-4,
+    "text_warm_up": 0,
+    "text_frozen_layers": 0,
+    "text_gradient_checkpointing": False,
+    "normalisation": "auto",
 }
 """all but the padding, which the released code has no choice of"""
 

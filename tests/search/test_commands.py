@@ -6,6 +6,7 @@ against each other; then it is promoted.
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -164,10 +165,8 @@ def test_a_trials_configuration_is_an_artifact_that_can_be_read_back(searched: S
 
 def test_a_search_reads_no_test_split(searched: Searched, tiny_data: Path, tmp_path: Path) -> None:
     assert searched.ask("select count(*) from metrics where key like 'test/%'") == [(0,)]
-    data = tmp_path / "synthetic"
-    data.mkdir()
-    for name in ("train.arrow", "valid.arrow", "manifest.json"):
-        (data / name).write_bytes((tiny_data / "synthetic" / name).read_bytes())
+    shutil.copytree(tiny_data / "synthetic", tmp_path / "synthetic")
+    next((tmp_path / "synthetic").rglob("test.arrow")).unlink()
     done = run(
         *("search/run.py", "--dataset", "synthetic", "--data-dir", tmp_path, "--trials", "1"),
         *("--max-epochs", "1", "--json"),

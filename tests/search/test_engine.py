@@ -11,10 +11,13 @@ import torch
 from dlf.command import BadInputError
 from dlf.config import Config
 from dlf.data import SealedTestSplitError, open_test_split, read_manifest
+from dlf.text.source import TextSource
 from dlf.training import EpochRecord
-from search.engine import Resources, fit_resources, run_trials
+from search.engine import run_trials
 from search.ledger import TrialLedger
+from search.resources import Resources, fit_resources
 from search.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace, read_checkpoint
+from search.trial_data import TrialData
 from search.trials import TrialPlan, TrialSource
 from tests.support.memory_recorder import MemoryRecorder
 from tracking.records import Outcome, TrialState
@@ -60,8 +63,7 @@ class Run:
         self.source = ListedTrials([SMALL, DIVERGING, *[SMALL] * 4], stopped=3)
         self.recorder = MemoryRecorder()
         ledger = TrialLedger(self.source, self.recorder)
-        resources = Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=2)
-        self.states = run_trials(ledger, workplace, resources, folder, keep_final_state=True)
+        self.states = run_trials(ledger, workplace, folder, keep_final_state=True)
 
 
 def plan_of(number: int, config: Config) -> TrialPlan:
@@ -71,12 +73,14 @@ def plan_of(number: int, config: Config) -> TrialPlan:
 @pytest.fixture(scope="module")
 def workplace(tiny_data: Path) -> Workplace:
     return Workplace(
-        dataset="synthetic",
-        dataset_digest=read_manifest("synthetic", tiny_data).digest,
-        data_dir=tiny_data,
+        data=TrialData(
+            dataset="synthetic",
+            dataset_digest=read_manifest("synthetic", tiny_data).digest,
+            data_dir=tiny_data,
+            text=TextSource(way="precomputed"),
+        ),
         max_epochs=EPOCHS,
-        cpus_per_trial=1,
-        gpus_per_trial=0,
+        resources=Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=2),
     )
 
 
@@ -161,10 +165,10 @@ def test_no_more_trials_run_at_once_than_fit_or_are_wanted() -> None:
 @pytest.mark.usefixtures("ray_here")
 def test_a_worker_that_cannot_begin_says_why(workplace: Workplace, tmp_path: Path) -> None:
     source = ListedTrials([SMALL], stopped=-1)
-    changed = workplace.model_copy(update={"dataset_digest": "0" * 64})
-    one_at_once = Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=1)
+    data = workplace.data.model_copy(update={"dataset_digest": "0" * 64})
+    changed = workplace.model_copy(update={"data": data})
     ledger = TrialLedger(source, MemoryRecorder())
-    run_trials(ledger, changed, one_at_once, tmp_path, keep_final_state=False)
+    run_trials(ledger, changed, tmp_path, keep_final_state=False)
     assert source.outcomes[0].state is TrialState.FAILED
     assert "is not what it was" in (source.outcomes[0].reason or "")
 

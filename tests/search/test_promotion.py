@@ -11,14 +11,17 @@ import torch
 
 from dlf.command import BadInputError, WorkFailedError
 from dlf.config import Config
-from dlf.data import open_split, read_manifest
+from dlf.data import read_manifest
+from dlf.text.source import TextSource
 from dlf.trained_model import TrainedModel
 from dlf.training import EpochRecord, Training
 from search.finalists import Finalist, FinalistTrials, choose_finalists
 from search.promotion import Promotion
+from search.resources import Resources
 from search.seeds import PROMOTION_SEEDS
 from search.study_trials import finished_trials
 from search.trainable import CHECKPOINT_FILE, Workplace
+from search.trial_data import TrialData
 from search.verdict import test_reads as reads_of
 from tests.support.simulation import SimulatedSearch
 from tracking.location import resolve
@@ -94,11 +97,19 @@ def promotion(
     """A promotion whose trainings are done, and the folder of their states."""
     monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
     manifest = read_manifest("synthetic", tiny_data)
-    splits = [open_split("synthetic", tiny_data, name) for name in ("train", "valid")]
+    data = TrialData(
+        dataset="synthetic",
+        dataset_digest=manifest.digest,
+        data_dir=tiny_data,
+        text=TextSource(way="precomputed"),
+    )
+    manifest, train, valid = data.open()
     trials = FinalistTrials([Finalist(number=0, params={}, config=SMALL)], seeds=2)
     states = {}
     for number in range(2):
-        training = Training(SMALL, manifest.sizes, *splits, seed=number, max_epochs=3)
+        training = Training(
+            SMALL, data.sizes(manifest, SMALL), train, valid, seed=number, max_epochs=3
+        )
         for record in training.epochs():
             trials.report(number, record)
         states[number] = tmp_path / f"state-{number}"
@@ -106,19 +117,11 @@ def promotion(
         torch.save(training.state(), states[number] / CHECKPOINT_FILE)
     folder = tmp_path / "promotion"
     folder.mkdir()
-    workplace = Workplace(
-        dataset="synthetic",
-        dataset_digest=manifest.digest,
-        data_dir=tiny_data,
-        max_epochs=1,
-        cpus_per_trial=1,
-        gpus_per_trial=0,
-    )
+    resources = Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=1)
     promotion = Promotion(
         study=simulated.place.create(simulated.identity, 0),
-        manifest=manifest,
         trials=trials,
-        workplace=workplace,
+        workplace=Workplace(data=data, max_epochs=1, resources=resources),
         folder=folder,
         location=resolve(f"sqlite:///{tmp_path}/ml.db"),
         mlflow=SimpleNamespace(run_id=lambda number: f"run-{number}"),  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from pathlib import Path
 import optuna
 
 from dlf.config import Config, Value
+from dlf.text.source import TextSource
 from dlf.training import EpochRecord
 from search.ledger import TrialLedger
 from search.space import Space
@@ -81,7 +82,7 @@ class SimulatedSearch:
         self.identity = StudyIdentity(
             dataset="synthetic",
             dataset_digest="0" * 64,
-            text="precomputed",
+            text=TextSource(way="precomputed"),
             max_epochs=9,
             base=Config(),
             space=Space.load(),

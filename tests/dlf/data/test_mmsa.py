@@ -1,15 +1,21 @@
 """The MMSA layout: what is cut away as padding, what becomes zero, and what is refused."""
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import pytest
 
 from dlf.command import BadInputError
-from dlf.data.mmsa import clean
+from dlf.data import mmsa
+from dlf.data.mmsa import CleanDataset
 from dlf.modalities import MODALITIES
 
 Content = dict[str, dict[str, Any]]
+
+
+def clean(content: object) -> CleanDataset:
+    return mmsa.clean(deepcopy(content))
 
 
 def test_clips_keep_their_valid_steps_only(content: Content) -> None:

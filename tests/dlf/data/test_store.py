@@ -5,6 +5,8 @@ import pickle
 import subprocess
 import sys
 import time
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,21 @@ import pyarrow as pa
 import pytest
 
 from dlf.command import BadInputError, WorkFailedError
-from dlf.data import open_split, open_test_split, read_manifest, store
-from dlf.data.manifest import Manifest
-from dlf.data.mmsa import CleanDataset, clean
+from dlf.data import mmsa, open_split, open_test_split, read_manifest, store
+from dlf.data.manifest import Manifest, version_folder
+from dlf.data.mmsa import CleanDataset
 from dlf.data.split import SPLITS, Sequences, Split, TokenIds
-from dlf.data.store import write_dataset
+from dlf.data.store import verify_split, write_dataset
 from dlf.modalities import MODALITIES
+
+
+def clean(content: Any) -> CleanDataset:
+    return mmsa.clean(deepcopy(content))
+
+
+def file_of(data_dir: Path, name: str) -> Path:
+    digest = read_manifest("mosi", data_dir).digest
+    return version_folder("mosi", data_dir, digest) / f"{name}.arrow"
 
 
 def write(dataset: CleanDataset, data_dir: Path) -> Manifest:
@@ -53,7 +64,7 @@ def test_what_is_written_is_what_is_opened(content: Any, tmp_path: Path) -> None
 
 def test_the_digest_is_that_of_the_three_files(content: Any, tmp_path: Path) -> None:
     manifest = write(clean(content), tmp_path)
-    joined = b"".join((tmp_path / "mosi" / f"{name}.arrow").read_bytes() for name in SPLITS)
+    joined = b"".join(file_of(tmp_path, name).read_bytes() for name in SPLITS)
     assert manifest.digest == hashlib.sha256(joined).hexdigest()
     assert write(clean(content), tmp_path / "again").digest == manifest.digest
 
@@ -74,13 +85,7 @@ def large_dataset(dataset: CleanDataset, clips: int, steps: int, width: int) -> 
         TokenIds(np.zeros(clips * steps, np.int32), starts, lengths),
     )
     widths = dataset.widths.model_copy(update=dict.fromkeys(MODALITIES, width))
-    return CleanDataset(
-        {**dataset.splits, "train": train},
-        widths,
-        dataset.time_steps,
-        dataset.nonfinite,
-        dataset.text_kind,
-    )
+    return replace(dataset, splits={**dataset.splits, "train": train}, widths=widths)
 
 
 def test_opening_copies_no_features(content: Any, tmp_path: Path) -> None:
@@ -132,28 +137,35 @@ def test_a_failure_while_writing_leaves_the_former_dataset(
         write(clean(content), tmp_path)
     monkeypatch.undo()
     assert read_manifest("mosi", tmp_path) == former
-    files = sorted(path.name for path in (tmp_path / "mosi").iterdir())
-    assert files == ["manifest.json", "test.arrow", "train.arrow", "valid.arrow"]
-    joined = b"".join((tmp_path / "mosi" / f"{name}.arrow").read_bytes() for name in SPLITS)
+    assert not list((tmp_path / "mosi").glob(".writing-*"))
+    joined = b"".join(file_of(tmp_path, name).read_bytes() for name in SPLITS)
     assert hashlib.sha256(joined).hexdigest() == former.digest
 
 
-def test_a_failure_while_moving_leaves_nothing_to_trust(
-    content: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moved", ["valid.arrow", "manifest.json"])
+def test_a_failure_while_moving_leaves_the_former_dataset(
+    content: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: str
 ) -> None:
-    write(clean(content), tmp_path)
+    former = write(clean(content), tmp_path)
+    content["train"]["audio"] *= 2
     replace = store.os.replace
 
     def fail(source: Path, target: Path) -> None:
-        if target.name == "valid.arrow":
+        if target.name == moved:
             raise KeyboardInterrupt
         replace(source, target)
 
     monkeypatch.setattr(store.os, "replace", fail)
     with pytest.raises(KeyboardInterrupt):
         write(clean(content), tmp_path)
-    with pytest.raises(BadInputError, match="mosi is not stored in"):
-        open_split("mosi", tmp_path, "train")
+    monkeypatch.undo()
+    assert read_manifest("mosi", tmp_path) == former
+    for name in SPLITS:
+        verify_split("mosi", tmp_path, name)
+    later = write(clean(content), tmp_path)
+    assert [path.name for path in (tmp_path / "mosi").iterdir() if path.is_dir()] == [
+        later.digest[:16]
+    ]
 
 
 def test_a_later_import_replaces_the_former(content: Any, tmp_path: Path) -> None:
@@ -201,13 +213,13 @@ AGAIN = "store the dataset again with: python -m dlf.data import --dataset mosi 
 @pytest.mark.parametrize("damage", [b"", b"ARROW1 no more", None, "cut", "other"])
 def test_a_damaged_arrow_file_is_told(content: Any, tmp_path: Path, damage: Any) -> None:
     write(clean(content), tmp_path)
-    path = tmp_path / "mosi" / "valid.arrow"
+    path = file_of(tmp_path, "valid")
     if damage is None:
         path.unlink()
     elif damage == "cut":
         path.write_bytes(path.read_bytes()[:-100])
     elif damage == "other":
-        path.write_bytes((tmp_path / "mosi" / "train.arrow").read_bytes())
+        path.write_bytes(file_of(tmp_path, "train").read_bytes())
     else:
         path.write_bytes(damage)
     with pytest.raises(BadInputError, match=AGAIN):
@@ -217,7 +229,7 @@ def test_a_damaged_arrow_file_is_told(content: Any, tmp_path: Path, damage: Any)
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"format": 1', '"format": 2', "has format 2 where 1 is expected"),
+        ('"format": 2', '"format": 3', "has format 3 where 2 is expected"),
         ('"dataset": "mosi"', '"dataset": "mosei"', "describes mosei, not mosi"),
         ('"digest"', '"digits"', "is damaged or of another version"),
         ("{", "", "is damaged or of another version"),

@@ -1,0 +1,48 @@
+"""Data for the nodes of a cluster that share no file system with the driver.
+
+Ray's object store holds one copy on each node, and the workers there read it in place.
+"""
+
+import dataclasses
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from dlf.command import BadInputError
+from dlf.data import Split
+from search.trial_data import OpenedData, TrialData
+
+
+def carried_data(data: TrialData) -> OpenedData | None:
+    """Return what must be carried to the nodes; none where each of them can open it by its path."""
+    if _seen_everywhere(data):
+        return None
+    manifest, train, valid = data.open()
+    return OpenedData(manifest, _features_of(train), _features_of(valid))
+
+
+def _seen_everywhere(data: TrialData) -> bool:
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    if len(nodes) == 1:
+        return True
+    looks = [
+        _sees.options(
+            num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+        ).remote(data.model_dump_json())
+        for node in nodes
+    ]
+    return all(ray.get(looks))
+
+
+@ray.remote
+def _sees(data: str) -> bool:
+    try:
+        TrialData.model_validate_json(data).open()
+    except (BadInputError, RuntimeError):
+        return False
+    return True
+
+
+def _features_of(split: Split) -> Split:
+    """Return the split without its strings, which no training reads and every worker would copy."""
+    return dataclasses.replace(split, ids=[], raw_text=[])
