@@ -1,6 +1,7 @@
 """What all our command lines share: one sentence for bad input, and the exit codes."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -37,6 +38,11 @@ class CommandParser(argparse.ArgumentParser):
 def one_line(error: BaseException) -> str:
     """Return what an error says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def reason_of(error: OSError) -> str:
+    """Return what the system says of an error, without the words of the library it came through."""
+    return os.strerror(error.errno) if error.errno else one_line(error)
 
 
 def positive_int(text: str) -> int:

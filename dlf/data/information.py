@@ -105,11 +105,12 @@ def _look_at(split: Split) -> SplitInformation:
     return SplitInformation(
         clips=len(split),
         labels={label: int(np.count_nonzero(classes == label)) for label in CLASSES},
-        steps={modality: _count_steps(split[modality]) for modality in MODALITIES},
+        steps={modality: count_steps(split[modality]) for modality in MODALITIES},
     )
 
 
-def _count_steps(sequences: Sequences) -> StepCounts:
+def count_steps(sequences: Sequences) -> StepCounts:
+    """Return how long clips are; a modality absent from one has kept a step of zeros."""
     lengths = sequences.lengths
     single = sequences.starts[lengths == 1]
     return StepCounts(

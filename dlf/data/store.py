@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from dlf.command import BadInputError, WorkFailedError
+from dlf.command import BadInputError, WorkFailedError, reason_of
 from dlf.data.arrow import (
     open_columns,
     sequences_column,
@@ -105,8 +105,7 @@ def write_dataset(
                 _move_into_place(manifest, Path(aside), folder)
             _remove_other_versions(manifest, folder)
     except OSError as error:
-        reason = error.strerror or error
-        raise WorkFailedError(f"{folder} cannot be written: {reason}") from error
+        raise WorkFailedError(f"{folder} cannot be written: {reason_of(error)}") from error
     return manifest
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlf.command import WorkFailedError
+from dlf.command import WorkFailedError, reason_of
 from dlf.data import Sequences, Split, TokenIds, open_split, read_manifest
 from dlf.data.encoded import EncodedSplit, Encoding, EncodingFolder
 from dlf.data.manifest import Manifest
@@ -63,7 +63,7 @@ def prepare_text(
                 _write(place.split(split.name), tokens, encode, progress)
     except OSError as error:
         raise WorkFailedError(
-            f"the encoded text cannot be written to {place.folder}: {error.strerror or error}"
+            f"the encoded text cannot be written to {place.folder}: {reason_of(error)}"
         ) from error
 
 

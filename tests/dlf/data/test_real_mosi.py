@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dlf.data import open_split, open_test_split
-from dlf.data.information import missing_clips
+from dlf.data.information import count_steps
 from dlf.data.location import import_file
 
 
@@ -23,6 +23,6 @@ def test_real_mosi_is_imported_quickly_and_always_alike(real_mosi: Path, tmp_pat
     train = open_split("mosi", tmp_path / "once", "train")
     assert train.text.lengths.mean() == pytest.approx(12.0, abs=0.1)
     assert train.token_ids.lengths.mean() == pytest.approx(14.8, abs=0.1)
-    assert missing_clips(train.vision) / len(train) == pytest.approx(0.54, abs=0.01)
+    assert count_steps(train.vision).absent / len(train) == pytest.approx(0.54, abs=0.01)
     assert np.abs(train.labels).max() <= 3
     assert len(open_test_split("mosi", tmp_path / "once")) == 686

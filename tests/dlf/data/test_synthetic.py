@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dlf.data import Split, open_split
-from dlf.data.information import missing_clips
+from dlf.data.information import count_steps
 from dlf.data.location import synthesize
 from dlf.data.synthetic import LEXICON
 from dlf.modalities import MODALITIES
@@ -41,8 +41,8 @@ def test_lengths_labels_and_missing_clips_are_like_mosi(splits: tuple[Split, Spl
     np.testing.assert_allclose(train.labels * 5, np.rint(train.labels * 5), atol=1e-5)
     assert 1.2 < train.labels.std() < 1.7
     assert np.abs(train.labels).max() <= 3
-    assert 5 < missing_clips(train.vision) < 40
-    assert missing_clips(train.audio) == 0
+    assert 5 < count_steps(train.vision).absent < 40
+    assert count_steps(train.audio).absent == 0
 
 
 def test_token_ids_spell_the_raw_text(splits: tuple[Split, Split]) -> None:
