@@ -4,6 +4,7 @@ Ray's object store holds one copy on each node, and the workers there read it in
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -15,16 +16,20 @@ from search.trial_data import OpenedData, TrialData
 
 def carried_data(data: TrialData) -> OpenedData | None:
     """Return what must be carried to the nodes; none where each of them can open it by its path."""
-    if _seen_everywhere(data):
+    nodes = living_nodes()
+    if len(nodes) == 1 or seen_by(data, nodes):
         return None
     manifest, train, valid = data.open()
     return OpenedData(manifest, _features_of(train), _features_of(valid))
 
 
-def _seen_everywhere(data: TrialData) -> bool:
-    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-    if len(nodes) == 1:
-        return True
+def living_nodes() -> list[str]:
+    """Return the ids of the cluster's nodes."""
+    return [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+
+
+def seen_by(data: TrialData, nodes: Sequence[str]) -> bool:
+    """Ask every node whether it has this very data at its path."""
     looks = [
         _sees.options(
             num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)

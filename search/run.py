@@ -89,11 +89,14 @@ def main() -> int:
             base=preset("paper", request.dataset),
             space=Space.of_text(text.source.way),
         )
-        if not request.json_only:
-            print(f"text {text}")
         if request.dry_run:
+            print(f"text {text}")
             print(describe_search(identity, request.trials, resources))
             return EXIT_DONE
+        place.make_folder()
+        if not request.json_only:
+            print(f"text {text}")
+        identity.data_in(request.data_dir).prepare(resources.device)
         result, missing = search(request, identity, place, location, resources)
     if request.json_only:
         print(result.model_dump_json())
@@ -148,7 +151,6 @@ def search(
 ) -> tuple[SearchResult, str | None]:
     """Run all trials of a new study; return its result, and what tracking could not keep."""
     started = time.monotonic()
-    place.make_folder()
     mlflow = MlflowRecorder(
         location,
         StudyRecord(name=request.study, dataset=identity.dataset, tags=identity.tags()),
@@ -159,9 +161,11 @@ def search(
         print(f"study {request.study}: {request.trials} trials, {resources.max_concurrent} at once")
         recorders.append(ConsoleRecorder(sys.stdout, request.trials))
     recorder = Recorders(recorders)
-    data = identity.data_in(request.data_dir)
-    data.prepare(resources.device)
-    workplace = Workplace(data=data, max_epochs=identity.max_epochs, resources=resources)
+    workplace = Workplace(
+        data=identity.data_in(request.data_dir),
+        max_epochs=identity.max_epochs,
+        resources=resources,
+    )
     summary = Summary(ending=Ending.FAILED)
     try:
         study = place.create(identity, request.seed)

@@ -16,7 +16,7 @@ def render(information: DatasetInformation) -> str:
 
 def _head(information: DatasetInformation) -> Iterator[str]:
     manifest = information.manifest
-    source = f"sha256 {manifest.source_sha256}" if manifest.source_sha256 else "no file"
+    source = f"sha256 {manifest.source_sha256 or 'none'}"
     clips = ", ".join(f"{name} {getattr(manifest.clips, name)}" for name in SPLITS)
     widths = ", ".join(f"{m} {manifest.widths[m]}" for m in MODALITIES)
     steps = ", ".join(f"{m} {manifest.time_steps[m]}" for m in MODALITIES)

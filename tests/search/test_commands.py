@@ -28,34 +28,11 @@ from dlf.data.store import write_dataset
 from dlf.trained_model import TrainedModel
 from search.study import StudyPlace
 from search.study_trials import FinishedTrial
+from tests.support.commands import ROOT, Command, run
 
-ROOT = Path(__file__).parents[2]
 TRIALS = 5
 EPOCHS = 4
 STATES = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
-
-
-class Command(NamedTuple):
-    """What a command left behind."""
-
-    code: int | str | None
-    out: str
-    err: str
-
-
-def run(*words: str | Path, cwd: Path) -> Command:
-    # Not in the project's folder: nothing may depend on where a command is started.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    done = subprocess.run(
-        [sys.executable, ROOT / words[0], *map(str, words[1:])],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=300,
-    )
-    return Command(done.returncode, done.stdout, done.stderr)
 
 
 class Searched(NamedTuple):

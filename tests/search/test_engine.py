@@ -184,7 +184,7 @@ def test_a_worker_seals_the_test_split(workplace: Workplace, run: Run) -> None:
         }
         FolderlessTrainable(config)
         try:
-            open_test_split("synthetic", workplace.data_dir)
+            open_test_split("synthetic", workplace.data.data_dir)
         except SealedTestSplitError:
             return "sealed"
         return "open"

@@ -36,7 +36,7 @@ def test_import_and_info(content: Any, feature_file: Callable[..., Path], tmp_pa
         "widths      text 6, audio 5, vision 4\n",
         "text        one step per token\n",
         "non-finite  audio 1, vision 0, replaced by zero\n",
-        "  vision  steps min 1, median 5, max 9; absent in 1 clips\n",
+        "  vision  steps min 1, median 5, 90% up to 8.2, max 9; absent in 1 clips\n",
         "  -3       1  ####################\n",
         "  +0       2  ########################################\n",
         "  +2       0\n",

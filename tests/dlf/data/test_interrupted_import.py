@@ -123,7 +123,7 @@ def test_a_second_import_at_once_is_refused(
     data = tmp_path / "data"
     with (data / "mosi" / LOCK_FILE).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(BadInputError, match="another import into .* is under way"):
+        with pytest.raises(BadInputError, match=r"another import into .* is under way"):
             import_file("mosi", tmp_path / "former.pkl", data)
     assert_intact(former, data)
 

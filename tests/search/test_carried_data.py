@@ -1,0 +1,66 @@
+"""Data that is opened by its path where it is seen, and else carried by Ray's object store."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dlf.data import read_manifest
+from dlf.text.source import TextSource
+from search import carried_data as carrying
+from search.carried_data import carried_data
+from search.engine import run_trials
+from search.ledger import TrialLedger
+from search.resources import Resources
+from search.trainable import Workplace
+from search.trial_data import TrialData
+from tests.search.test_engine import SMALL, ListedTrials
+from tests.support.memory_recorder import MemoryRecorder
+from tracking.records import TrialState
+
+pytestmark = pytest.mark.usefixtures("ray_here")
+
+
+@pytest.fixture
+def data(tiny_data: Path, tmp_path: Path) -> TrialData:
+    """A dataset that can be taken away."""
+    shutil.copytree(tiny_data, tmp_path / "data")
+    return TrialData(
+        dataset="synthetic",
+        dataset_digest=read_manifest("synthetic", tiny_data).digest,
+        data_dir=tmp_path / "data",
+        text=TextSource(way="precomputed"),
+    )
+
+
+def test_on_one_machine_nothing_is_carried(data: TrialData) -> None:
+    assert carried_data(data) is None
+
+
+def test_a_node_tells_whether_it_sees_the_data(data: TrialData) -> None:
+    nodes = carrying.living_nodes()
+    assert carrying.seen_by(data, nodes)
+    shutil.rmtree(data.data_dir)
+    assert not carrying.seen_by(data, nodes)
+
+
+def test_trials_train_on_what_was_carried_without_a_file(
+    data: TrialData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a node without the data folder: it is taken away before the first worker begins."""
+    monkeypatch.setattr(carrying, "living_nodes", lambda: ["here", "elsewhere"])
+    monkeypatch.setattr(carrying, "seen_by", lambda *_: False)
+    carried = carried_data(data)
+    assert carried is not None
+    assert carried.train.raw_text == []
+    shutil.rmtree(data.data_dir)
+    monkeypatch.setattr("search.engine.carried_data", lambda _: carried)
+    source = ListedTrials([SMALL] * 2, stopped=-1)
+    workplace = Workplace(
+        data=data,
+        max_epochs=1,
+        resources=Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=2),
+    )
+    ledger = TrialLedger(source, MemoryRecorder())
+    run_trials(ledger, workplace, tmp_path / "run", keep_final_state=False)
+    assert [outcome.state for outcome in source.outcomes.values()] == [TrialState.COMPLETE] * 2
