@@ -101,6 +101,7 @@ def measure(data_dir: Path, concurrent: int) -> Memory:
             ],
             cwd=folder,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         try:
@@ -213,8 +214,8 @@ def main() -> None:
     print(f"the dataset has {size / MEBIBYTE:.0f} MiB; train and valid open in {opening:.3f} s")
     for count, memory in found.items():
         print(
-            f"{count} at once: {memory.own / MEBIBYTE:6.0f} MiB beside the dataset, of which "
-            f"{memory.dataset / MEBIBYTE:.0f} MiB are mapped, once for all"
+            f"{count} at once: {memory.own / MEBIBYTE:6.0f} MiB, and {memory.dataset / MEBIBYTE:.0f} "
+            "MiB of the dataset, once for all"
         )
     print(f"each further trial: {growth / MEBIBYTE:.0f} MiB")
 

@@ -24,7 +24,7 @@ Rows = NDArray[np.int64]
 POOL_BATCHES = 64
 """batches whose clips are sorted by length together; more saves padding, fewer mixes better"""
 
-EVALUATION_STEPS = 3200
+EVALUATION_STEPS = 1600
 """Clips in a batch of an evaluation, times the longest sequence of a dataset: since nothing is kept
 for a backward pass, short clips are best taken by the dozen."""
 

@@ -147,11 +147,12 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.batch, ctx.heads, _, *tensors = inputs
+        # The scores are kept with and without dropout, so that its mask need not be.
+        ctx.batch, ctx.heads, _, _, *tensors = inputs
         ctx.mixed = torch.is_autocast_enabled(output[0].device.type)
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *output[1:])
+        ctx.save_for_backward(None, *tensors, *output[1:])
 
     @staticmethod
     @once_differentiable

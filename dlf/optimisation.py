@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dlf.adam import FusedAdam
 from dlf.batching import Batch
 from dlf.config import Config
 from dlf.losses import LossWeights, loss_terms
@@ -130,13 +131,15 @@ def _flat_gradients(model: DLF) -> Tensor:
     return flat
 
 
-def _optimizer(model: DLF, config: Config) -> torch.optim.Optimizer:
+def _optimizer(model: DLF, config: Config) -> FusedAdam:
     recipe = config.training
-    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
     parts: list[list[nn.Parameter]] = [[], []]
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             parts[name.startswith("text_encoder.")].append(parameter)
     rates = (recipe.learning_rate, config.finetuning.text_learning_rate)
-    groups = [{"params": part, "lr": lr} for part, lr in zip(parts, rates, strict=True) if part]
-    return kind(groups, weight_decay=recipe.weight_decay, fused=True)
+    return FusedAdam(
+        [(part, rate) for part, rate in zip(parts, rates, strict=True) if part],
+        weight_decay=recipe.weight_decay,
+        decoupled=recipe.optimizer == "adamw",
+    )
