@@ -214,8 +214,8 @@ def main() -> None:
     print(f"the dataset has {size / MEBIBYTE:.0f} MiB; train and valid open in {opening:.3f} s")
     for count, memory in found.items():
         print(
-            f"{count} at once: {memory.own / MEBIBYTE:6.0f} MiB, and {memory.dataset / MEBIBYTE:.0f} "
-            "MiB of the dataset, once for all"
+            f"{count} at once: {memory.own / MEBIBYTE:6.0f} MiB, and "
+            f"{memory.dataset / MEBIBYTE:.0f} MiB of the dataset, once for all"
         )
     print(f"each further trial: {growth / MEBIBYTE:.0f} MiB")
 
