@@ -6,13 +6,13 @@ from pathlib import Path
 from statistics import fmean
 
 import optuna
-from dlf.text.prepared import open_text, prepare_text
 
 from dlf.batching import Clips
 from dlf.data import open_test_split, read_manifest
 from dlf.metrics import Metrics, compute_metrics
 from dlf.model import DLF
 from dlf.text.finetuned import untrained_encoder
+from dlf.text.prepared import open_text, prepare_text
 from dlf.trained_model import ModelCard, TrainedModel
 from dlf.training import EpochRecord, predict
 from search.finalists import Finalist
