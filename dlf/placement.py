@@ -1,7 +1,7 @@
 """Where features lie: on the device if they fit there, else in memory, to be fetched ahead.
 
-A batch that is fetched ahead is gathered into pinned memory by a thread of its own and copied while
-the batch before it is learned from, so that a device never waits for it.
+A batch that is fetched ahead is gathered into pinned memory by a thread of its own, while those
+before it are learned from. Its copy is queued on the device behind their work, and not waited for.
 """
 
 from collections import deque
@@ -14,6 +14,9 @@ import torch
 
 DATA_SHARE = 0.5
 """of the memory that a trial has left on a device: the model needs the rest"""
+
+AHEAD = 2
+"""batches in pinned memory, or on their way into it"""
 
 Order = TypeVar("Order")
 Gathered = TypeVar("Gathered")
@@ -34,19 +37,17 @@ def fetched_ahead(
     gather: Callable[[Order], Gathered],
     copy: Callable[[Gathered], Fetched],
 ) -> Iterator[Fetched]:
-    """Yield what every order comes to, each gathered and copied before the one before it is used.
+    """Yield what every order comes to, gathered while those before it are used.
 
     Args:
-        orders: what to fetch, in order; one at least.
+        orders: what to fetch, in order.
         gather: brings it together in memory; runs in a thread.
-        copy: begins its copy to the device; runs here, so that it queues before the use.
+        copy: queues its copy to the device; runs here, when it is about to be used.
     """
     waiting = iter(orders)
     with ThreadPoolExecutor(max_workers=1) as thread:
-        gathers = deque(thread.submit(gather, order) for order in islice(waiting, 2))
-        following = copy(gathers.popleft().result())
+        gathers = deque(thread.submit(gather, order) for order in islice(waiting, AHEAD))
         while gathers:
+            gathered = gathers.popleft().result()
             gathers.extend(thread.submit(gather, order) for order in islice(waiting, 1))
-            fetched, following = following, copy(gathers.popleft().result())
-            yield fetched
-        yield following
+            yield copy(gathered)

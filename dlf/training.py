@@ -60,6 +60,8 @@ class EpochRecord(BaseModel):
     best_mae: float
     """the lowest validation MAE up to here"""
     best_epoch: int
+    spread: float | None = None
+    """the standard deviation of `best_mae` over the seeds, where there are several"""
     learning_rate: float
     """with which the epoch was trained"""
     seconds: float
@@ -70,6 +72,8 @@ class EpochRecord(BaseModel):
         """Return everything measured under its recorded name, such as `valid/mae`."""
         losses = {f"loss/{name}": value for name, value in self.loss}
         best = {"valid/best_mae": self.best_mae}
+        if self.spread is not None:
+            best["valid/best_mae_spread"] = self.spread
         return losses | self.train.named("train") | self.valid.named("valid") | best
 
 

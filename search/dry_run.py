@@ -1,28 +1,35 @@
-"""What `--dry-run` prints: the space beside the paper's values, and what each trial would get."""
+"""What `--dry-run` prints: the space beside the paper's values, resources, an honest estimate."""
 
-from search.resources import Resources
-from search.study import GRACE_EPOCHS, REDUCTION, StudyIdentity
+from search.budget import shown_duration
+from search.search_plan import SearchPlan
 
 
-def describe_search(identity: StudyIdentity, trials: int, resources: Resources) -> str:
-    """Return the plan of a search as text."""
-    paper = identity.space.values_of(identity.base)
-    rows = [("parameter", "range", "the paper's")]
-    rows += [
-        (name, str(parameter), str(paper.get(name, "none")))
-        for name, parameter in identity.space.parameters.items()
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    table = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+def describe_search(plan: SearchPlan, seconds_an_epoch: float) -> str:
+    """Return the plan of a search as text.
+
+    Args:
+        plan: what would be done.
+        seconds_an_epoch: measured, of the paper's configuration on one seed.
+    """
+    identity, resources, stopping = plan.identity, plan.resources, plan.settings.stopping
+    trials, epochs = plan.budget.trials, identity.max_epochs
+    each = seconds_an_epoch * identity.replicates / resources.max_concurrent
+    expected = trials * stopping.expected_epochs(epochs)
+    seeds = f", each the mean of {identity.replicates} seeds" if identity.replicates > 1 else ""
     return "\n".join(
         [
-            f"{trials} trials of at most {identity.max_epochs} epochs on {identity.dataset} "
-            f"(text {identity.text.way}); the first is the paper's configuration",
-            f"stopped early by successive halving (ASHA): not before epoch {GRACE_EPOCHS}, "
-            f"then one in {REDUCTION} goes on at every rung",
+            f"text {plan.text_words}",
+            f"{trials} trials of at most {epochs} epochs on {identity.dataset}{seeds}; the first "
+            "is the paper's configuration",
+            f"sampler {plan.settings.sampler}; {stopping.describe(epochs)}",
             f"{resources.max_concurrent} at once, each with {resources.cpus_per_trial:g} CPUs and "
             f"{resources.gpus_per_trial:g} GPUs",
+            f"an epoch of the paper's configuration takes {seconds_an_epoch:.1f} s here (measured "
+            f"on a part of the data, alone): about {shown_duration(round(expected * each) or 1)} "
+            f"for {expected:.0f} epochs, if trials are stopped as planned; at most "
+            f"{shown_duration(round(trials * epochs * each) or 1)}",
+            "other configurations may take several times as long or as short",
             "",
-            *(line.rstrip() for line in table),
+            *identity.space.table(identity.paper, identity.base),
         ]
     )

@@ -5,28 +5,33 @@ Both the search and its promotion come through here.
 
 import logging
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.experiment import Trial
 
 from search.carried_data import carried_data
+from search.interruption import interruptible
 from search.ledger import TrialLedger
 from search.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace
 from search.trials import TrialPlan
-from search.tune_adapters import LedgerScheduler, LedgerSearcher
+from search.tune_adapters import Books, Brake, LedgerScheduler, LedgerSearcher
+from search.tune_log import TuneLog
 
 RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
+
+TUNE_FOLDER = "tune"
 
 
 @contextmanager
@@ -54,58 +59,61 @@ def run_trials(
     workplace: Workplace,
     folder: Path,
     *,
-    keep_final_state: bool,
-) -> dict[int, Path]:
-    """Run every trial that the ledger gives out, and return where each left its final state.
+    keep_checkpoints: bool = False,
+    look: Callable[[], None] = lambda: None,
+    trainable: type[tune.Trainable] = DLFTrainable,
+) -> None:
+    """Run every trial that the ledger gives out.
 
-    On the first Ctrl-C Tune comes to rest between two events; then the trials under way are closed
-    in the ledger as failed, and `KeyboardInterrupt` is raised here, where nothing is half done.
+    Whatever goes wrong in the driver ends the run between two events of Tune and is raised here,
+    the first Ctrl-C as `KeyboardInterrupt`. Trials that are then under way stay so.
 
     Args:
         ledger: gives out the trials, and takes in how they go.
         workplace: the data, each trial's part of the machine, and how many run at once.
         folder: for what Tune writes; absolute.
-        keep_final_state: whether every trial that did not fail saves its state in the end; if not,
-            the result is empty.
+        keep_checkpoints: whether the checkpoint of a trial outlives it.
+        look: called now and then; what it raises ends the run.
+        trainable: what trains.
     """
-    failures: dict[str, str] = {}
+    brake = Brake(look)
     resources = workplace.resources
-    tuner = tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(DLFTrainable, carried=carried_data(workplace.data)),
-            {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
-        ),
-        param_space={WORKPLACE: workplace.model_dump_json()},
-        tune_config=tune.TuneConfig(
-            search_alg=LedgerSearcher(ledger, failures),
-            scheduler=LedgerScheduler(ledger, failures),
-            num_samples=-1,
-            max_concurrent_trials=resources.max_concurrent,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: f"trial-{_plan_of(trial.config).number}",
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(folder),
-            verbose=0,
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=keep_final_state),
-        ),
-    )
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        results = tuner.fit()
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        interrupted = not ledger.done
-        ledger.break_off()
-    if interrupted:
-        raise KeyboardInterrupt
-    return {
-        _plan_of(result.config).number: Path(result.checkpoint.path)
-        for result in (results[i] for i in range(len(results)))
-        if result.checkpoint is not None and result.config is not None
-    }
+    # Of no use to anybody once Tune has ended; what it said is in the log beside it.
+    shutil.rmtree(folder / TUNE_FOLDER, ignore_errors=True)
+    with closing(TuneLog(folder)) as log:
+        books = Books(ledger, log, workplace.checkpoints, keep_checkpoints)
+        tuner = tune.Tuner(
+            tune.with_resources(
+                tune.with_parameters(trainable, carried=carried_data(workplace.data)),
+                {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
+            ),
+            param_space={WORKPLACE: workplace.model_dump_json()},
+            tune_config=tune.TuneConfig(
+                search_alg=LedgerSearcher(books, brake),
+                scheduler=LedgerScheduler(books, brake),
+                num_samples=-1,
+                max_concurrent_trials=resources.max_concurrent,
+                reuse_actors=True,
+                trial_dirname_creator=_folder_name,
+            ),
+            run_config=tune.RunConfig(
+                name=TUNE_FOLDER,
+                storage_path=str(folder),
+                verbose=0,
+                stop=brake,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+
+        def rest() -> None:
+            brake.cause = brake.cause or KeyboardInterrupt()
+
+        with interruptible(rest):
+            tuner.fit()
+            brake.stop_all()
+    shutil.rmtree(folder / TUNE_FOLDER, ignore_errors=True)
 
 
-def _plan_of(config: dict[str, Any]) -> TrialPlan:
-    return TrialPlan.model_validate_json(config[PLAN])
+def _folder_name(trial: Trial) -> str:
+    plan = TrialPlan.model_validate_json(trial.config[PLAN])
+    return f"trial-{plan.number}"

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from dlf.command import BadInputError, WorkFailedError
 from dlf.config import Config, Value
 from dlf.training import EpochRecord
+from search.identity import PAPER_TRIAL, StudyIdentity
 from search.seeds import promotion_seed
-from search.study import StudyIdentity
-from search.study_trials import PAPER_TRIAL, finished_trials, trial_name
+from search.study_records import finished_trials, trial_name
 from search.trials import TrialPlan, TrialSource
 from tracking.records import Outcome, TrialState
 
@@ -39,14 +39,14 @@ def choose_finalists(study: optuna.Study, identity: StudyIdentity, top: int) -> 
     chosen = [
         Finalist(
             number=trial.number,
-            params=trial.params,
-            config=identity.base.with_values(trial.params),
+            params=identity.shown_params(trial.number, trial.params),
+            config=identity.config_of(trial.number, trial.params),
         )
         for trial in ranked[:top]
     ]
     if all(finalist.number != PAPER_TRIAL for finalist in chosen):
-        params = identity.space.values_of(identity.base)
-        chosen.append(Finalist(number=PAPER_TRIAL, params=params, config=identity.base))
+        params = identity.shown_params(PAPER_TRIAL, {})
+        chosen.append(Finalist(number=PAPER_TRIAL, params=params, config=identity.paper))
     return chosen
 
 
@@ -65,7 +65,7 @@ class FinalistTrials(TrialSource):
                 name=f"{trial_name(finalist.number)}, seed {index}",
                 params=finalist.params,
                 config=finalist.config,
-                seed=promotion_seed(index),
+                seeds=[promotion_seed(index)],
             )
             for position, finalist in enumerate(finalists)
             for index in range(seeds)
@@ -75,15 +75,18 @@ class FinalistTrials(TrialSource):
         """Return the next finalist and seed."""
         return next(self._plans, None)
 
-    def report(self, number: int, record: EpochRecord) -> bool:
+    def report(self, number: int, record: EpochRecord) -> None:
         """Keep the record; finalists are never stopped."""
         self.records[number] = record
-        return True
 
-    def end(self, number: int, outcome: Outcome) -> None:
+    def end(self, number: int, outcome: Outcome) -> Sequence[int]:
         """Keep the reason of a failure."""
         if outcome.state is TrialState.FAILED:
             self.failures[number] = outcome.reason or "no reason was given"
+        return ()
+
+    def note(self, number: int, text: str) -> None:
+        """Keep nothing: a promotion that lacks something says so itself."""
 
     def numbers_of(self, finalist: Finalist) -> list[int]:
         """Return the numbers of a finalist's trainings, in the order of the seeds."""

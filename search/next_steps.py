@@ -26,6 +26,25 @@ def promote_command(study: str, flags: dict[str, str | Path | None]) -> str:
     return shlex.join(words)
 
 
+def resume_command(study: str) -> str:
+    """Return the command of this process again, so that it goes on with the study."""
+    words = [
+        _python(),
+        str(_from_here(Path(sys.argv[0]).absolute())),
+        *_other_words(sys.argv[1:]),
+    ]
+    return shlex.join([*map(without_password, words), "--study", study, "--resume"])
+
+
+def _other_words(words: list[str]) -> list[str]:
+    kept, skip = [], False
+    for word in words:
+        if not skip and word not in ("--study", "--resume") and not word.startswith("--study="):
+            kept.append(word)
+        skip = word == "--study"
+    return kept
+
+
 def _python() -> str:
     return str(_from_here(Path(sys.executable)))
 

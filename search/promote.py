@@ -22,15 +22,17 @@ from dlf.command import (
 )
 from dlf.data import prepare_dataset
 from search.arguments import SharedRequest, add_shared_flags
+from search.checkpoints import Checkpoints
 from search.engine import local_ray
 from search.finalists import FinalistTrials, choose_finalists
 from search.promotion import Promotion
 from search.resources import fit_resources
-from search.study import StudyPlace
-from search.study_trials import trial_name
+from search.study import StudyPlace, make_folder
+from search.study_records import trial_name
 from search.trainable import Workplace
 from search.verdict import test_reads
 from tracking.console import ConsoleRecorder
+from tracking.journal import TRACKING_FILE
 from tracking.location import resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.records import Ending, StudyRecord, Summary
@@ -50,7 +52,9 @@ def main() -> int:
     """Read the flags, promote, print what it came to."""
     request = read_request()
     place = StudyPlace(request.study, request.output, request.storage)
-    study, identity = place.load()
+    place.mend()
+    opened = place.load()
+    study, identity = opened.study, opened.identity
     manifest = prepare_dataset(identity.dataset, request.data_dir)
     if manifest.digest != identity.dataset_digest:
         raise BadInputError(
@@ -70,8 +74,10 @@ def main() -> int:
         data = identity.data_in(request.data_dir)
         data.prepare(resources.device)
         name = f"promotion of {request.study}"
+        folder = place.folder / "promotions" / f"{datetime.now():%Y%m%d-%H%M%S}"
+        make_folder(folder)
         record = StudyRecord(name=name, dataset=identity.dataset, tags=identity.tags())
-        mlflow = MlflowRecorder(location, record)
+        mlflow = MlflowRecorder(location, record, folder / TRACKING_FILE)
         mlflow.ready()
         promotion = Promotion(
             study=study,
@@ -80,16 +86,17 @@ def main() -> int:
                 data=data,
                 max_epochs=request.max_epochs or identity.max_epochs,
                 resources=resources,
+                checkpoints=Checkpoints(folder=folder / "checkpoints"),
             ),
-            folder=place.folder / "promotions" / f"{datetime.now():%Y%m%d-%H%M%S}",
+            folder=folder,
             location=location,
             mlflow=mlflow,
         )
         onlookers = [] if request.json_only else [ConsoleRecorder(sys.stdout, trials.total)]
         summary = Summary(ending=Ending.FAILED)
         try:
-            states = promotion.train(onlookers)
-            result = promotion.hand_over(states)
+            promotion.train(onlookers)
+            result = promotion.hand_over()
             summary = Summary(ending=Ending.FINISHED, metrics=result.test.named("test"))
         except KeyboardInterrupt:
             summary = Summary(ending=Ending.INTERRUPTED)

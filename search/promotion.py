@@ -1,6 +1,6 @@
 """A promotion, from the finalists of a study to a registered model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,18 +32,17 @@ class Promotion:
     location: TrackingLocation
     mlflow: MlflowRecorder
 
-    def train(self, onlookers: Sequence[Recorder]) -> dict[int, Path]:
-        """Train every finalist on every seed; return the folder of each training's final state.
+    def train(self, onlookers: Sequence[Recorder]) -> None:
+        """Train every finalist on every seed.
 
         Raises:
             WorkFailedError: when one of them failed, for then they cannot be compared.
         """
         ledger = TrialLedger(self.trials, Recorders([self.mlflow, *onlookers]))
-        states = run_trials(ledger, self.workplace, self.folder, keep_final_state=True)
+        run_trials(ledger, self.workplace, self.folder, keep_checkpoints=True)
         self.trials.refuse_failures()
-        return states
 
-    def hand_over(self, states: Mapping[int, Path]) -> PromotionResult:
+    def hand_over(self) -> PromotionResult:
         """Evaluate the winner on the test split, and register its best model.
 
         The test metrics are on disk before anything else is tried: they must not be read twice.
@@ -54,8 +53,9 @@ class Promotion:
         winner = self.trials.winner()
         numbers = self.trials.numbers_of(winner)
         data = self.workplace.data
-        models = trained_models(winner, data, [states[number] for number in numbers])
-        tests = read_test_split(self.study, models, data)
+        models = trained_models(winner, data, self.workplace.checkpoints, numbers)
+        device = self.workplace.resources.device
+        tests = read_test_split(self.study, models, data, device)
         test = mean_metrics(tests)
         (self.folder / TEST_FILE).write_text(test.model_dump_json(indent=2), encoding="utf-8")
         best = min(range(len(models)), key=lambda index: models[index].card.valid.mae)

@@ -6,8 +6,9 @@ from statistics import fmean
 from dlf.config import Value
 from dlf.metrics import Metrics
 from search.finalists import FinalistTrials
+from search.identity import PAPER_TRIAL
 from search.result import Result
-from search.study_trials import PAPER_TRIAL, trial_name
+from search.study_records import trial_name
 from tracking.registry import RegisteredModel
 
 

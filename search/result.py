@@ -44,6 +44,8 @@ class SearchResult(Result):
     best: BestTrial | None
     baseline: Baseline
     epochs_trained: int
+    ended_by: str
+    """the bound that was met, in words"""
     wall_seconds: float
     tracking_uri: str
 
@@ -53,7 +55,7 @@ class SearchResult(Result):
         lines = [
             "",
             f"{counts.complete} complete, {counts.pruned} pruned, {counts.failed} failed; "
-            f"{self.epochs_trained} epochs in {self.wall_seconds:.0f} s",
+            f"{self.epochs_trained} epochs, {self.wall_seconds:.0f} s; {self.ended_by}",
         ]
         if self.best is not None:
             lines.append(f"best: trial {self.best.number}, validation MAE {self.best.value:.4f}")

@@ -2,6 +2,7 @@
 
     python search/run.py --dataset synthetic --trials 20
     python search/run.py --dataset mosi --data-dir data --trials 200
+    python search/run.py --study mosi-20261123-153104 --resume --trials 300
 
 The trials appear in the MLflow UI as they run; the best configuration is kept in
 runs/<study>/best.yaml, and search/promote.py makes a final model of it. The test split stays shut.
@@ -9,95 +10,122 @@ runs/<study>/best.yaml, and search/promote.py makes a final model of it. The tes
 
 import sys
 import time
-from datetime import datetime
-from pathlib import Path
+from contextlib import ExitStack
 
-import optuna
-
-from dlf.command import (
-    EXIT_DONE,
-    CommandParser,
-    WorkFailedError,
-    positive_int,
-    run_command,
-    seed_int,
-)
-from dlf.data import DATASETS, prepare_dataset, seal_test_split
-from dlf.presets import preset
-from dlf.text.choice import choose_text
-from dlf.text.source import TEXT_WAYS, TextWay
-from search.arguments import SharedRequest, add_shared_flags
+from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
+from dlf.data import prepare_dataset, seal_test_split
+from search.budget import BudgetKeeper
+from search.checkpoints import Checkpoints
 from search.dry_run import describe_search
 from search.engine import local_ray, run_trials
+from search.estimate import seconds_of_an_epoch
 from search.ledger import TrialLedger
-from search.next_steps import look_command, promote_command
-from search.resources import Resources, fit_resources
-from search.result import Baseline, BestTrial, SearchResult, TrialCounts
-from search.space import Space
-from search.study import StudyIdentity, StudyPlace
-from search.study_trials import (
-    PAPER_TRIAL,
-    FinishedTrial,
-    StudyTrials,
-    count_states,
-    finished_trials,
-)
+from search.next_steps import look_command, promote_command, resume_command
+from search.request import SearchRequest, read_request
+from search.resources import fit_resources
+from search.samplers import make_sampler
+from search.search_plan import SearchPlan, plan_search
+from search.starting_points import copy_trials, enqueue
+from search.storage_failures import told_in_words
+from search.study import OpenStudy, StudyPlace
+from search.study_records import trials_differ
+from search.study_trials import StudyTrials
+from search.summary import console_of, faults_of, result_of, study_record, summary_of
 from search.trainable import Workplace
-from tracking.console import ConsoleRecorder
+from tracking.journal import TRACKING_FILE
 from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
-from tracking.records import Ending, StudyRecord, Summary
-
-
-class SearchRequest(SharedRequest):
-    """What the command line asks for."""
-
-    dataset: str
-    data_dir: Path
-    trials: int
-    study: str
-    max_epochs: int
-    text: TextWay | None
-    text_encoder: str | None
-    seed: int
+from tracking.records import Ending, Summary
 
 
 def main() -> int:
     """Read the flags, run the search, print what it came to."""
     request = read_request()
-    manifest = prepare_dataset(request.dataset, request.data_dir)
-    seal_test_split()
     place = StudyPlace(request.study, request.output, request.storage)
-    place.refuse_if_taken()
     location = resolve(request.tracking_uri)
-    with local_ray():
-        resources = fit_resources(
-            request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
-        )
-        text = choose_text(
-            request.text,
-            request.text_encoder,
-            synthetic=request.dataset == "synthetic",
-            gpu=resources.gpus_per_trial > 0,
-        )
-        identity = StudyIdentity(
-            dataset=request.dataset,
-            dataset_digest=manifest.digest,
-            text=text.source,
-            max_epochs=request.max_epochs,
-            base=preset("paper", request.dataset),
-            space=Space.of_text(text.source.way),
-        )
-        if request.dry_run:
-            print(f"text {text}")
-            print(describe_search(identity, request.trials, resources))
-            return EXIT_DONE
-        place.make_folder()
-        if not request.json_only:
-            print(f"text {text}")
-        identity.data_in(request.data_dir).prepare(resources.device)
-        result, missing = search(request, identity, place, location, resources)
+    with ExitStack() as held:
+        former = None
+        if not request.resume:
+            place.refuse_if_taken()
+        else:
+            place.refuse_if_absent()
+            if not request.dry_run:
+                place.make_folder()
+                held.enter_context(place.hold())
+            former = place.load()
+        manifest = prepare_dataset(dataset_of(request, former), request.data_dir)
+        seal_test_split()
+        with local_ray():
+            resources = fit_resources(
+                request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
+            )
+            plan = plan_search(request, manifest, resources, former, warm_start_of(request))
+            if request.dry_run:
+                seconds = seconds_of_an_epoch(plan.identity, request.data_dir, resources)
+                print(describe_search(plan, seconds))
+                return EXIT_DONE
+            if former is None:
+                place.make_folder()
+                held.enter_context(place.hold())
+                place.refuse_if_taken()
+            if not request.json_only:
+                print(f"text {plan.text_words}")
+            plan.identity.data_in(request.data_dir).prepare(resources.device)
+            return search(request, plan, place, location, former)
+
+
+def dataset_of(request: SearchRequest, former: OpenStudy | None) -> str:
+    """Return the dataset, which a study that is resumed knows by itself."""
+    if request.dataset is not None:
+        return request.dataset
+    if former is None:
+        raise BadInputError("--dataset is missing")
+    return former.identity.dataset
+
+
+def warm_start_of(request: SearchRequest) -> OpenStudy | None:
+    """Open the study whose trials are to be copied, if there is one."""
+    if request.warm_start is None:
+        return None
+    return StudyPlace(request.warm_start, request.output, request.storage).load()
+
+
+def search(
+    request: SearchRequest,
+    plan: SearchPlan,
+    place: StudyPlace,
+    location: TrackingLocation,
+    former: OpenStudy | None,
+) -> int:
+    """Run the trials of a study that begins or goes on; print what it came to."""
+    started = time.monotonic()
+    opened = begin(plan, place, former)
+    study = opened.study
+    mlflow = MlflowRecorder(
+        location, study_record(request.study, opened, plan), place.folder / TRACKING_FILE
+    )
+    recorders: list[Recorder] = [mlflow]
+    if not request.json_only:
+        total, at_once = plan.budget.trials, plan.resources.max_concurrent
+        print(f"study {request.study}: {total} trials, {at_once} at once")
+        recorders.append(console_of(study, total))
+    recorder = Recorders(recorders)
+    summary, broken_off = Summary(ending=Ending.FAILED), True
+    keeper = BudgetKeeper(plan.budget)
+    try:
+        mlflow.ready()
+        train(request, plan, place, opened, keeper, recorder)
+        summary, broken_off = summary_of(study), False
+    except KeyboardInterrupt:
+        summary = Summary(ending=Ending.INTERRUPTED)
+        raise
+    finally:
+        missing = recorder.finish(summary)
+        if broken_off:
+            print(f"go on with:  {resume_command(request.study)}", file=sys.stderr)
+    seconds = time.monotonic() - started
+    result = result_of(study, mlflow, ended_by=keeper.ended_by, seconds=seconds, uri=location.shown)
     if request.json_only:
         print(result.model_dump_json())
     else:
@@ -108,6 +136,7 @@ def main() -> int:
             "--tracking-uri": request.tracking_uri,
         }
         print(result.describe(look_command(location), promote_command(request.study, flags)))
+        print(*faults_of(study), sep="\n")
     if result.best is None:
         raise WorkFailedError("no trial was completed; MLflow has the reason with each trial")
     if missing is not None:
@@ -115,111 +144,56 @@ def main() -> int:
     return EXIT_DONE
 
 
-def read_request() -> SearchRequest:
-    """Read the command line."""
-    parser = CommandParser(description="Search for the best DLF configuration on a dataset.")
-    add = parser.add_argument
-    add("--dataset", choices=DATASETS, required=True)
-    add("--data-dir", type=Path, default=Path("data"), help="the folder of all datasets")
-    add("--trials", type=positive_int, default=20, metavar="N")
-    add("--study", metavar="NAME", help="left out: the dataset and the time")
-    add("--max-epochs", type=positive_int, default=30, metavar="N", help="of every trial")
-    add(
-        "--text",
-        choices=TEXT_WAYS,
-        help="features of the file, of a frozen encoder, or of one that learns along; left out: "
-        "the strongest that the machine allows",
+def begin(plan: SearchPlan, place: StudyPlace, former: OpenStudy | None) -> OpenStudy:
+    """Create or take up the study, and give it what its next trials are to be."""
+    if former is None:
+        opened = place.create(plan.identity, plan.settings)
+    else:
+        opened = place.take_up(former, plan.identity, plan.settings)
+    study, space = opened.study, plan.identity.space
+    if plan.warm_start is not None:
+        copy_trials(plan.warm_start, study, plan.identity)
+    enqueue(study, plan.identity, plan.enqueued)
+    before = study.get_trials(deepcopy=False)
+    study.sampler = make_sampler(
+        plan.settings.sampler,
+        seed=plan.settings.seed,
+        trials_before=len(before),
+        grouped=space.is_conditional or trials_differ(before, plan.identity),
     )
-    add(
-        "--text-encoder",
-        metavar="NAME",
-        help="minilm, a name on the Hugging Face hub, or a folder; left out: the one at hand",
-    )
-    add("--seed", type=seed_int, default=0, metavar="N", help="of the whole search")
-    add_shared_flags(parser)
-    args = parser.parse_args()
-    args.study = args.study or f"{args.dataset}-{datetime.now():%Y%m%d-%H%M%S}"
-    return SearchRequest.model_validate(vars(args))
+    study.pruner = plan.settings.stopping.pruner(plan.identity.max_epochs)
+    return opened
 
 
-def search(
+def train(
     request: SearchRequest,
-    identity: StudyIdentity,
+    plan: SearchPlan,
     place: StudyPlace,
-    location: TrackingLocation,
-    resources: Resources,
-) -> tuple[SearchResult, str | None]:
-    """Run all trials of a new study; return its result, and what tracking could not keep."""
-    started = time.monotonic()
-    mlflow = MlflowRecorder(
-        location,
-        StudyRecord(name=request.study, dataset=identity.dataset, tags=identity.tags()),
+    opened: OpenStudy,
+    keeper: BudgetKeeper,
+    recorder: Recorder,
+) -> None:
+    """Run trials until the budget is spent."""
+    trials = StudyTrials(
+        opened.study,
+        plan.identity,
+        keeper,
+        seed=plan.settings.seed,
+        folder=place.folder,
+        allow_duplicates=request.allow_duplicates,
     )
-    mlflow.ready()
-    recorders: list[Recorder] = [mlflow]
-    if not request.json_only:
-        print(f"study {request.study}: {request.trials} trials, {resources.max_concurrent} at once")
-        recorders.append(ConsoleRecorder(sys.stdout, request.trials))
-    recorder = Recorders(recorders)
     workplace = Workplace(
-        data=identity.data_in(request.data_dir),
-        max_epochs=identity.max_epochs,
-        resources=resources,
+        data=plan.identity.data_in(request.data_dir),
+        max_epochs=plan.identity.max_epochs,
+        resources=plan.resources,
+        checkpoints=Checkpoints(folder=place.folder / "checkpoints"),
+        trial_timeout=request.trial_timeout,
     )
-    summary = Summary(ending=Ending.FAILED)
-    try:
-        study = place.create(identity, request.seed)
-        trials = StudyTrials(study, identity, request.trials, request.seed, place.folder)
-        ledger = TrialLedger(trials, recorder)
-        run_trials(ledger, workplace, place.folder, keep_final_state=False)
-        summary = summary_of(study)
-    except KeyboardInterrupt:
-        summary = Summary(ending=Ending.INTERRUPTED)
-        raise
-    finally:
-        missing = recorder.finish(summary)
-    seconds = time.monotonic() - started
-    return result_of(study, mlflow, ledger, location.shown, seconds), missing
-
-
-def summary_of(study: optuna.Study) -> Summary:
-    """Return what tracking says of the study in the end."""
-    tags = {f"dlf.{state}": str(count) for state, count in count_states(study).items()}
-    finished = finished_trials(study)
-    if not finished:
-        return Summary(ending=Ending.FAILED, tags=tags)
-    tags["dlf.best_trial"] = str(finished[0].number)
-    best = {"valid/best_mae": finished[0].value}
-    return Summary(ending=Ending.FINISHED, tags=tags, metrics=best)
-
-
-def result_of(
-    study: optuna.Study, mlflow: MlflowRecorder, ledger: TrialLedger, uri: str, seconds: float
-) -> SearchResult:
-    """Gather the result of the search."""
-    finished = finished_trials(study)
-    baseline = [trial.value for trial in finished if trial.number == PAPER_TRIAL]
-    best = None
-    if finished:
-        best = BestTrial(run_id=run_id_of(mlflow, finished[0]), **finished[0].model_dump())
-    counts = count_states(study)
-    return SearchResult(
-        study=study.study_name,
-        trials=TrialCounts(**{state.value: count for state, count in counts.items()}),
-        best=best,
-        baseline=Baseline(value=baseline[0] if baseline else None),
-        epochs_trained=ledger.epochs_trained,
-        wall_seconds=seconds,
-        tracking_uri=uri,
-    )
-
-
-def run_id_of(mlflow: MlflowRecorder, trial: FinishedTrial) -> str | None:
-    """Return the run of a trial; none where tracking lost it, which must not cost the result."""
-    try:
-        return mlflow.run_id(trial.number)
-    except WorkFailedError:
-        return None
+    workplace.checkpoints.discard_all_but(trials.left_behind)
+    with told_in_words(place.shown_storage):
+        run_trials(
+            TrialLedger(trials, recorder), workplace, place.folder, look=place.refuse_if_lost
+        )
 
 
 if __name__ == "__main__":

@@ -1,79 +1,53 @@
-"""The Optuna study of a search: what makes it this study, where it lies, and how it is opened."""
+"""The Optuna study of a search: where it lies, what it remembers, and how it is opened."""
 
-import hashlib
 import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from json import JSONDecodeError
 from pathlib import Path
 
 import optuna
 from optuna.exceptions import StorageInternalError
-from optuna.pruners import SuccessiveHalvingPruner
-from optuna.samplers import TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from dlf.command import BadInputError, one_line
-from dlf.config import Config
-from dlf.text.source import TextSource
-from search.space import Space
-from search.trial_data import TrialData
+from dlf.command import BadInputError, WorkFailedError, one_line
+from search.driver_lock import Holder, StudyLock, hold_study, holder_of
+from search.identity import StudyIdentity
+from search.journal_file import StudyJournal, mend_journal
+from search.samplers import SamplerName
+from search.schedulers import Stopping
 from tracking.location import without_password
 
-GRACE_EPOCHS = 3
-"""no trial is stopped earlier: the model leaves the median only after some epochs"""
-
-REDUCTION = 3
-"""asynchronous successive halving (ASHA): one trial in so many goes on at each rung"""
-
 JOURNAL_FILE = "journal.log"
-_IDENTITY = "identity"
+_IDENTITY, _KEY, _SETTINGS = "identity", "key", "settings"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-class StudyIdentity(BaseModel):
-    """What must be the same for trials to be comparable."""
+class SearchSettings(BaseModel):
+    """How a study is searched; a resumed search may change all of it but the seed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: str
-    dataset_digest: str
-    text: TextSource
-    max_epochs: int
-    base: Config
-    """the paper's configuration, which the space varies"""
-    space: Space
+    trials: int
+    seed: int
+    sampler: SamplerName = "tpe"
+    stopping: Stopping = Stopping()
 
-    @property
-    def digest(self) -> str:
-        """The SHA-256 that names this identity."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
-    def data_in(self, data_dir: Path) -> TrialData:
-        """Return the data of the study's trials, in a data folder."""
-        return TrialData(
-            dataset=self.dataset,
-            dataset_digest=self.dataset_digest,
-            data_dir=data_dir.absolute(),
-            text=self.text,
-        )
+class OpenStudy(BaseModel):
+    """A study that exists, and what it remembers of itself."""
 
-    def tags(self) -> dict[str, str]:
-        """Return what tracking says of the study."""
-        return {
-            "dlf.dataset_digest": self.dataset_digest,
-            "dlf.study_digest": self.digest,
-            "dlf.text": self.text.way,
-            "dlf.max_epochs": str(self.max_epochs),
-        } | self._encoder_tags()
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    def _encoder_tags(self) -> dict[str, str]:
-        encoder = self.text.encoder
-        if encoder is None:
-            return {}
-        return {"dlf.text_encoder": encoder.name, "dlf.text_encoder_revision": encoder.revision}
+    study: optuna.Study
+    identity: StudyIdentity
+    settings: SearchSettings
+    key: str
+    """unique for ever, where names are not"""
 
 
 class StudyPlace:
@@ -88,39 +62,95 @@ class StudyPlace:
         self.name = name
         self.folder = output.absolute() / name
         self._storage_url = storage_url
+        self._lock: StudyLock | None = None
 
     def refuse_if_taken(self) -> None:
         """Raise `BadInputError` when the study exists already, or its storage never can."""
         file = self._storage_file
         if self._storage_url is not None and file is not None and not file.parent.is_dir():
             raise BadInputError(f"the --storage {file} lies in a folder that does not exist")
-        if self._is_there():
-            raise BadInputError(f"there is a study {self.name!r} already; choose another --study")
+        if self._is_there() and _IDENTITY in self._load().user_attrs:
+            raise BadInputError(
+                f"there is a study {self.name!r} already; --resume goes on with it, another "
+                "--study begins a new one"
+            )
+
+    def refuse_if_absent(self) -> None:
+        """Raise `BadInputError` when there is no study to resume."""
+        if not self._is_there():
+            raise BadInputError(
+                f"there is no study {self.name!r} in {self.shown_storage} to resume; leave "
+                "--resume out to begin it"
+            )
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Be the one driver of the study, and mend what a killed one may have left behind.
+
+        Raises:
+            BadInputError: when another driver holds it, or it cannot be locked or mended.
+        """
+        with hold_study(self.folder, self._storage_url, self.name) as self._lock:
+            self.mend()
+            yield
+
+    def refuse_if_lost(self) -> None:
+        """Raise `WorkFailedError` when the study that we hold is not ours any more."""
+        if self._lock is not None and not self._lock.still_held():
+            raise WorkFailedError(
+                f"the study {self.name!r} is not held by this search any more: its database was "
+                "away, or another driver has taken it; --resume goes on when neither is so"
+            )
+
+    def mend(self) -> None:
+        """Make the storage fit to be written, whatever a killed driver has left in it.
+
+        Raises:
+            BadInputError: when it cannot be mended.
+        """
+        if self._storage_url is None:
+            mend_journal(self.folder / JOURNAL_FILE)
 
     def make_folder(self) -> None:
         """Make the study's folder; raise `BadInputError` when it cannot be made."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadInputError(
-                f"the folder {self.folder} cannot be made ({error.strerror}); "
-                "choose another --output"
-            ) from error
+        make_folder(self.folder)
 
-    def create(self, identity: StudyIdentity, seed: int) -> optuna.Study:
-        """Create the study, which `refuse_if_taken` has found to be new."""
+    def create(self, identity: StudyIdentity, settings: SearchSettings) -> OpenStudy:
+        """Create the study, which `refuse_if_taken` has found to be new.
+
+        The paper's configuration waits in it to be the first trial.
+        """
         self.make_folder()
+        # A driver that was killed right here has left a study without an identity.
         study = optuna.create_study(
             storage=self._storage(),
             study_name=self.name,
             direction="minimize",
-            sampler=TPESampler(multivariate=True, seed=seed),
-            pruner=SuccessiveHalvingPruner(min_resource=GRACE_EPOCHS, reduction_factor=REDUCTION),
+            load_if_exists=True,
         )
+        if study.get_trials(deepcopy=False):
+            raise self._foreign()
+        key = uuid.uuid4().hex
+        study.set_user_attr(_KEY, key)
+        study.set_user_attr(_SETTINGS, settings.model_dump_json())
         study.set_user_attr(_IDENTITY, identity.model_dump_json())
-        return study
+        _queue_paper(study, identity)
+        return OpenStudy(study=study, identity=identity, settings=settings, key=key)
 
-    def load(self) -> tuple[optuna.Study, StudyIdentity]:
+    def take_up(
+        self, former: OpenStudy, identity: StudyIdentity, settings: SearchSettings
+    ) -> OpenStudy:
+        """Go on with a study that was loaded, with another space or other settings perhaps."""
+        study = former.study
+        if settings != former.settings:
+            study.set_user_attr(_SETTINGS, settings.model_dump_json())
+        if identity != former.identity:
+            study.set_user_attr(_IDENTITY, identity.model_dump_json())
+        if not study.get_trials(deepcopy=False):
+            _queue_paper(study, identity)
+        return OpenStudy(study=study, identity=identity, settings=settings, key=former.key)
+
+    def load(self) -> OpenStudy:
         """Open an existing study.
 
         Raises:
@@ -128,14 +158,30 @@ class StudyPlace:
         """
         if not self._is_there():
             raise BadInputError(
-                f"there is no study {self.name!r} in {self._shown_storage}; "
+                f"there is no study {self.name!r} in {self.shown_storage}; "
                 "--study, --output and --storage must be those of the search"
             )
-        study = optuna.load_study(study_name=self.name, storage=self._storage())
+        study = self._load()
+        attributes = study.user_attrs
         try:
-            return study, StudyIdentity.model_validate_json(study.user_attrs[_IDENTITY])
+            return OpenStudy(
+                study=study,
+                identity=StudyIdentity.model_validate_json(attributes[_IDENTITY]),
+                settings=SearchSettings.model_validate_json(attributes[_SETTINGS]),
+                key=attributes[_KEY],
+            )
         except (KeyError, ValidationError) as error:
-            raise BadInputError(f"the study {self.name!r} was not made by this search") from error
+            raise self._foreign() from error
+
+    def holder(self) -> Holder | None:
+        """Return the driver that holds the study now, if there is one."""
+        return holder_of(self.folder, self._storage_url, self.name)
+
+    def _foreign(self) -> BadInputError:
+        return BadInputError(f"the study {self.name!r} was not made by this search")
+
+    def _load(self) -> optuna.Study:
+        return optuna.load_study(study_name=self.name, storage=self._storage())
 
     def _is_there(self) -> bool:
         file = self._storage_file
@@ -146,8 +192,9 @@ class StudyPlace:
     def _storage(self) -> BaseStorage:
         try:
             if self._storage_url is None:
-                return JournalStorage(JournalFileBackend(str(self.folder / JOURNAL_FILE)))
-            return RDBStorage(self._storage_url)
+                return JournalStorage(StudyJournal(str(self.folder / JOURNAL_FILE)))
+            # A connection that its server has closed is replaced instead of failing a trial.
+            return RDBStorage(self._storage_url, engine_kwargs={"pool_pre_ping": True})
         except JSONDecodeError as error:
             raise BadInputError(
                 f"the journal {self.folder / JOURNAL_FILE} is damaged and cannot be read"
@@ -174,5 +221,21 @@ class StudyPlace:
         return Path(path) if is_sqlite else None
 
     @property
-    def _shown_storage(self) -> str:
+    def shown_storage(self) -> str:
+        """Where the study lies, as people may see it."""
         return without_password(self._storage_url or str(self.folder.parent))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder; raise `BadInputError` when it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(
+            f"the folder {folder} cannot be made ({error.strerror}); choose another --output"
+        ) from error
+
+
+def _queue_paper(study: optuna.Study, identity: StudyIdentity) -> None:
+    """Let the first trial be the paper's."""
+    study.enqueue_trial(dict(identity.space.values_of(identity.paper)))

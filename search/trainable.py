@@ -3,7 +3,7 @@
 Nothing here imports Optuna or MLflow: a worker trains and reports, the driver does the rest.
 """
 
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -11,26 +11,32 @@ from pydantic import BaseModel, ConfigDict
 from ray import tune
 
 from dlf.allocator import keep_freed_memory
+from dlf.command import one_line
 from dlf.data import seal_test_split
+from dlf.replicates import Replicates
 from dlf.text.finetuned import pretrained_encoder
 from dlf.training import EpochRecord, Training
+from search.checkpoints import Checkpoints, DamagedCheckpointError
 from search.resources import Resources
 from search.trial_data import OpenedData, TrialData
 from search.trials import TrialPlan
+from search.watchdog import watched
 
-CHECKPOINT_FILE = "training.pt"
-PLAN, WORKPLACE, RECORD = "plan", "workplace", "record"
+PLAN, WORKPLACE, RECORD, NOTES = "plan", "workplace", "record", "notes"
 OBJECTIVE = "valid/best_mae"
 
 
 class Workplace(BaseModel):
-    """What all trials of a run share: their data and their part of the machine."""
+    """What all trials of a run share: their data, their part of the machine, their checkpoints."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: TrialData
     max_epochs: int
     resources: Resources
+    checkpoints: Checkpoints
+    trial_timeout: float | None = None
+    """seconds within which a trial must report an epoch; none: it may take for ever"""
 
 
 class DLFTrainable(tune.Trainable):
@@ -45,7 +51,10 @@ class DLFTrainable(tune.Trainable):
         torch.set_num_threads(max(1, int(resources.cpus_per_trial)))
         if 0 < resources.gpus_per_trial < 1:
             torch.cuda.set_per_process_memory_fraction(resources.gpus_per_trial)
-        self._data = carried or workplace.data.open()
+        self._workplace = workplace
+        self._carried = carried
+        self._data: OpenedData | None = None
+        self._notes: list[str] = []
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -55,45 +64,77 @@ class DLFTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch and report its record."""
-        record = self._training.train_epoch()
-        return {
+        """Train an epoch, keep the state and report the record.
+
+        A trial that goes on from its checkpoint first reports again what that has, since a report
+        may have been lost that the checkpoint was written for.
+        """
+        history = self._training.history
+        if self._reported == len(history):
+            with self._watched():
+                self._training.train_epoch()
+                self._keep()
+        record = history[self._reported]
+        self._reported += 1
+        result = {
             RECORD: record.model_dump_json(),
+            NOTES: [*self._notes],
             OBJECTIVE: record.best_mae,
             "done": record.finished,
         }
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the whole state of the training, at once or not at all."""
-        path = Path(checkpoint_dir) / CHECKPOINT_FILE
-        unfinished = path.with_suffix(".unfinished")
-        torch.save(self._training.state(), unfinished)
-        unfinished.replace(path)
-
-    def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override,unused-ignore]
-        """Go on from a state that `save_checkpoint` wrote."""
-        self._training.restore(read_checkpoint(Path(checkpoint_dir)))
+        self._notes.clear()
+        return result
 
     def _begin(self, config: dict[str, Any]) -> None:
-        workplace = Workplace.model_validate_json(config[WORKPLACE])
-        plan = TrialPlan.model_validate_json(config[PLAN])
-        self._training = Training(
+        self._plan = TrialPlan.model_validate_json(config[PLAN])
+        self._reported = 0
+        self._notes.clear()
+        self._kept = True
+        with self._watched():
+            data = self._data = self._data or self._carried or self._workplace.data.open()
+            self._training = Replicates(
+                [self._new_training(seed, data) for seed in self._plan.seeds]
+            )
+            if self._plan.resumed:
+                self._restore()
+
+    def _watched(self) -> AbstractContextManager[None]:
+        workplace = self._workplace
+        stack_file = workplace.checkpoints.stack_file(self._plan.number)
+        return watched(workplace.trial_timeout, stack_file)
+
+    def _new_training(self, seed: int, data: OpenedData) -> Training:
+        workplace, plan = self._workplace, self._plan
+        return Training(
             plan.config,
-            workplace.data.sizes(self._data.manifest, plan.config),
-            self._data.train,
-            self._data.valid,
-            seed=plan.seed,
+            workplace.data.sizes(data.manifest, plan.config),
+            data.train,
+            data.valid,
+            seed=seed,
             max_epochs=workplace.max_epochs,
             device=workplace.resources.device,
             text_encoder=pretrained_encoder(workplace.data.text, plan.config.finetuning),
         )
 
+    def _restore(self) -> None:
+        try:
+            state = self._workplace.checkpoints.read(self._plan.number)
+        except DamagedCheckpointError as error:
+            self._notes.append(f"trained again from the start: {one_line(error)}")
+            return
+        if state is not None:
+            self._training.restore(state)
 
-def read_checkpoint(folder: Path) -> dict[str, Any]:
-    """Read the state that a trial saved into `folder`."""
-    path = folder / CHECKPOINT_FILE
-    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    return state
+    def _keep(self) -> None:
+        """Write the checkpoint; a trial that cannot have one is trained all the same."""
+        try:
+            self._workplace.checkpoints.write(self._plan.number, self._training.state())
+            self._kept = True
+        except OSError as error:
+            if self._kept:
+                epoch = self._training.history[-1].epoch
+                self._notes.append(f"no checkpoint from epoch {epoch} on: {one_line(error)}")
+            self._kept = False
 
 
 def record_of(result: dict[str, Any]) -> EpochRecord:

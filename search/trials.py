@@ -1,9 +1,9 @@
 """A trial as the search plans it, and what anything that hands out trials must do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from dlf.config import Config, Value
 from dlf.training import EpochRecord
@@ -11,7 +11,7 @@ from tracking.records import Outcome
 
 
 class TrialPlan(BaseModel):
-    """One training to be done: a configuration and a seed, under a number."""
+    """One configuration to be trained, under a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,20 +20,43 @@ class TrialPlan(BaseModel):
     params: Mapping[str, Value]
     """what distinguishes the configuration, as named in the space"""
     config: Config
-    seed: int
+    seeds: Sequence[int] = Field(min_length=1)
+    """of its replicates; a trial reports their mean"""
+    resumed: bool = False
+    """whether it was begun by a driver that is no more, and goes on from its checkpoint"""
+
+
+class Settled(BaseModel):
+    """A trial that was asked for and need not be trained: how it ends is known, or waited for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    name: str
+    params: Mapping[str, Value]
+    seeds: Sequence[int]
+    outcome: Outcome | None
+    """none while the trial of the same configuration is under way"""
 
 
 class TrialSource(ABC):
     """Hands out trials and is told, in order, how each of them goes."""
 
     @abstractmethod
-    def next_trial(self) -> TrialPlan | None:
+    def next_trial(self) -> TrialPlan | Settled | None:
         """Return the next trial, or none when there are no more."""
 
     @abstractmethod
-    def report(self, number: int, record: EpochRecord) -> bool:
-        """Take in an epoch of a trial; return whether the trial should go on."""
+    def report(self, number: int, record: EpochRecord) -> Outcome | None:
+        """Take in an epoch of a trial; return how the trial is to end now, or none to go on.
+
+        An epoch may come again after a trial was resumed.
+        """
 
     @abstractmethod
-    def end(self, number: int, outcome: Outcome) -> None:
-        """Take in how a trial ended."""
+    def end(self, number: int, outcome: Outcome) -> Sequence[int]:
+        """Take in how a trial ended; return the trials that waited for it and end as it did."""
+
+    @abstractmethod
+    def note(self, number: int, text: str) -> None:
+        """Take in something worth knowing that happened to a trial."""

@@ -1,22 +1,33 @@
-"""What Ray Tune calls, turned into entries of a `TrialLedger`: a thin searcher and scheduler.
+"""What Ray Tune calls, turned into entries of a `TrialLedger`: a searcher, scheduler and stopper.
 
 Tune shows the last result of a trial that ends by itself to neither its scheduler nor its searcher
-while running, only to the searcher at completion; the ledger takes it in there.
+while running, only to the searcher at completion; the ledger takes it in there. Whatever goes wrong
+in the driver is kept by the `Brake`, since Tune would take it for a fault of the trial.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 from ray import cloudpickle
 from ray.exceptions import RayTaskError
+from ray.tune import Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from dlf.command import one_line
+from search.checkpoints import Checkpoints
 from search.ledger import TrialLedger
-from search.trainable import OBJECTIVE, PLAN, record_of
-from tracking.records import Outcome, TrialState
+from search.trainable import NOTES, OBJECTIVE, PLAN, record_of
+from search.tune_log import TuneLog
+from search.watchdog import hanging_place
+
+Result = TypeVar("Result")
+
+LOOK_SECONDS = 15.0
 
 
 class NotRestored:
@@ -26,17 +37,95 @@ class NotRestored:
         return {}
 
 
+class Brake(NotRestored, Stopper):
+    """Ends Tune between two of its events, by raising there what it was pulled for.
+
+    Now and then it looks whether the search may go on; what `look` raises is a cause like others.
+    """
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self.cause: BaseException | None = None
+        self._look = look
+        self._looked = monotonic()
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no single trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Raise the cause, if there is one."""
+        if monotonic() - self._looked > LOOK_SECONDS:
+            self.guard(self._look, None)
+            self._looked = monotonic()
+        if self.cause is not None:
+            raise self.cause
+        return False
+
+    def guard(self, work: Callable[[], Result], otherwise: Result) -> Result:
+        """Do a piece of work, or nothing any more once something went wrong."""
+        if self.cause is not None:
+            return otherwise
+        try:
+            return work()
+        # Whatever it is, it is raised again outside of Tune.
+        except Exception as error:
+            self.cause = error
+            return otherwise
+
+
+@dataclass
+class Books:
+    """What the adapters write into."""
+
+    ledger: TrialLedger
+    log: TuneLog
+    checkpoints: Checkpoints
+    keep_checkpoints: bool
+    failures: dict[str, str] = field(default_factory=dict)
+    """reasons that the scheduler is told and the searcher is not"""
+
+    def report(self, key: str, result: dict[str, Any]) -> bool:
+        """Enter a result; return whether its trial should go on."""
+        record = record_of(result)
+        self.log.result(self.ledger.number(key), record.epoch)
+        for note in result[NOTES]:
+            self.ledger.note(key, note)
+        return self.ledger.report(key, record)
+
+    def end(self, key: str, result: dict[str, Any] | None, *, failed: bool) -> None:
+        """Enter the end of a trial."""
+        number = self.ledger.number(key)
+        if failed or result is None:
+            self.log.ended(number, "ERROR")
+            self.ledger.end(key, self.failures.pop(key, "the trial ended without a result"))
+        else:
+            self.report(key, result)
+            self.log.ended(number, "TERMINATED")
+            self.ledger.end(key)
+        if not self.keep_checkpoints:
+            self.checkpoints.discard(number)
+
+    def fail(self, key: str, trial: Trial) -> None:
+        """Keep why a trial failed, with the stack of one that hung."""
+        reason = reason_of(trial)
+        stack_file = self.checkpoints.stack_file(self.ledger.number(key))
+        if stack_file.is_file() and (stack := stack_file.read_text(encoding="utf-8")):
+            reason = f"it hung, and was ended, at {hanging_place(stack)}"
+            self.ledger.note(key, stack)
+        self.failures[key] = reason
+
+
 class LedgerSearcher(NotRestored, Searcher):
     """Gives Tune the trials of a ledger, and tells the ledger how they end."""
 
-    def __init__(self, ledger: TrialLedger, failures: dict[str, str]) -> None:
+    def __init__(self, books: Books, brake: Brake) -> None:
         super().__init__(metric=OBJECTIVE, mode="min")
-        self._ledger = ledger
-        self._failures = failures
+        self._books = books
+        self._brake = brake
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the configuration of the next trial."""
-        plan = self._ledger.start(trial_id)
+        plan = self._brake.guard(lambda: self._books.ledger.start(trial_id), None)
         finished: Any = Searcher.FINISHED
         return finished if plan is None else {PLAN: plan.model_dump_json()}
 
@@ -44,32 +133,25 @@ class LedgerSearcher(NotRestored, Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Enter the end of a trial."""
-        if error or result is None:
-            reason = self._failures.pop(trial_id, "the trial ended without a result")
-            self._ledger.end(trial_id, Outcome(state=TrialState.FAILED, reason=reason))
-            return
-        record = record_of(result)
-        self._ledger.report(trial_id, record)
-        state = TrialState.COMPLETE if record.finished else TrialState.PRUNED
-        self._ledger.end(trial_id, Outcome(state=state))
+        self._brake.guard(lambda: self._books.end(trial_id, result, failed=error), None)
 
 
 class LedgerScheduler(NotRestored, FIFOScheduler):
     """Stops the trials that the ledger's source gives up on."""
 
-    def __init__(self, ledger: TrialLedger, failures: dict[str, str]) -> None:
+    def __init__(self, books: Books, brake: Brake) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._ledger = ledger
-        self._failures = failures
+        self._books = books
+        self._brake = brake
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Enter an epoch, and decide."""
-        go_on = self._ledger.report(trial.trial_id, record_of(result))
+        go_on = self._brake.guard(lambda: self._books.report(trial.trial_id, result), False)
         return TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Keep the reason, which the searcher is not told."""
-        self._failures[trial.trial_id] = reason_of(trial)
+        self._brake.guard(lambda: self._books.fail(trial.trial_id, trial), None)
 
 
 def reason_of(trial: Trial) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import optuna
 
 from dlf.batching import Clips
+from dlf.command import WorkFailedError
 from dlf.data import open_test_split, read_manifest
 from dlf.metrics import Metrics, compute_metrics
 from dlf.model import DLF
@@ -15,21 +16,27 @@ from dlf.text.finetuned import untrained_encoder
 from dlf.text.prepared import open_text, prepare_text
 from dlf.trained_model import ModelCard, TrainedModel
 from dlf.training import EpochRecord, predict
+from search.checkpoints import Checkpoints, DamagedCheckpointError
 from search.finalists import Finalist
 from search.seeds import promotion_seed
-from search.trainable import read_checkpoint
 from search.trial_data import TrialData
 
 _TEST_READS = "test_reads"
 """the study's own list of the times at which its promotions opened the test split"""
 
 
-def trained_models(winner: Finalist, data: TrialData, states: Sequence[Path]) -> list[TrainedModel]:
-    """Return the winner's models, one for each seed, from the states that its trainings left."""
+def trained_models(
+    winner: Finalist, data: TrialData, checkpoints: Checkpoints, numbers: Sequence[int]
+) -> list[TrainedModel]:
+    """Return the winner's models, one for each seed, from what its trainings have left.
+
+    Raises:
+        WorkFailedError: when a training left nothing, or nothing that can be read.
+    """
     models = []
     sizes = data.sizes(read_manifest(data.dataset, data.data_dir), winner.config)
-    for index, folder in enumerate(states):
-        state = read_checkpoint(folder)
+    for index, number in enumerate(numbers):
+        state = _final_state(checkpoints, number)
         history = [EpochRecord.model_validate(record) for record in state["history"]]
         best = history[history[-1].best_epoch - 1]
         model = DLF(winner.config.model, sizes, untrained_encoder(data.text))
@@ -48,19 +55,19 @@ def trained_models(winner: Finalist, data: TrialData, states: Sequence[Path]) ->
 
 
 def read_test_split(
-    study: optuna.Study, models: Sequence[TrainedModel], data: TrialData
+    study: optuna.Study, models: Sequence[TrainedModel], data: TrialData, device: str
 ) -> list[Metrics]:
     """Evaluate each model on the test split; the study remembers every such reading."""
     reads = [*study.user_attrs.get(_TEST_READS, []), datetime.now(UTC).isoformat()]
     study.set_user_attr(_TEST_READS, reads)
     test = open_test_split(data.dataset, data.data_dir)
-    prepare_text(data.text, data.dataset, data.data_dir, [test])
+    prepare_text(data.text, data.dataset, data.data_dir, [test], device=device)
     split = open_text(data.text, data.dataset, data.data_dir, test)
     return [
         compute_metrics(
             predict(
-                trained.model,
-                Clips(split, trained.card.sizes, trained.config, "cpu"),
+                trained.model.to(device),
+                Clips(split, trained.card.sizes, trained.config, device),
                 trained.config,
             ),
             split.labels,
@@ -72,6 +79,20 @@ def read_test_split(
 def test_reads(study: optuna.Study) -> int:
     """Return how often promotions of the study have read the test split."""
     return len(study.user_attrs.get(_TEST_READS, []))
+
+
+def _final_state(checkpoints: Checkpoints, number: int) -> dict[str, Any]:
+    try:
+        state = checkpoints.read(number)
+    except DamagedCheckpointError as error:
+        raise WorkFailedError(f"training {number} cannot be handed over: {error}") from error
+    if state is None:
+        raise WorkFailedError(
+            f"training {number} has left no state in {checkpoints.of(number)}, for want of space "
+            "perhaps; promote again"
+        )
+    (only,) = state["replicates"]
+    return only  # type: ignore[no-any-return]
 
 
 def mean_metrics(results: Sequence[Metrics]) -> Metrics:

@@ -11,7 +11,7 @@ OBJECTIVE = "valid/mae"
 
 
 class Progress(Record):
-    """What a running trial has reached."""
+    """What a trial has reached."""
 
     name: str
     epochs: int = 0
@@ -19,14 +19,19 @@ class Progress(Record):
 
 
 class ConsoleRecorder(Recorder):
-    """Prints `[ 4/20]`, the trial, how it ended and the best complete trial so far."""
+    """Prints `[ 4/20]`, the trial, how it ended and the best complete trial so far.
 
-    def __init__(self, stream: TextIO, total: int) -> None:
+    A resumed search goes on from the trials that have `finished` and the `best` of them.
+    """
+
+    def __init__(
+        self, stream: TextIO, total: int, *, finished: int = 0, best: Progress | None = None
+    ) -> None:
         self._stream = stream
         self._total = total
-        self._finished = 0
+        self._finished = finished
         self._trials: dict[int, Progress] = {}
-        self._best: Progress | None = None
+        self._best = best
 
     def start_trial(self, trial: TrialRecord) -> None:
         """Remember its name."""

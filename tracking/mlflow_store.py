@@ -6,21 +6,24 @@ Importing this module does not import MLflow, which takes seconds; `connect` doe
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tracking.background import StoreAwayError
 from tracking.location import TrackingLocation, without_password
+from tracking.records import Metrics, Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+RUNNING = "RUNNING"
 RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
 
 AWAY_CODES = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 CONTACT_SECONDS = 5
+PAGE_SIZE = 1000
 REASON_LENGTH = 300
 
 
@@ -28,11 +31,32 @@ class StoreRefusedError(Exception):
     """The store answered and refused; the message is the reason in words."""
 
 
+class FoundRun(Record):
+    """A run as the store has it, with the last value of each metric."""
+
+    run_id: str
+    status: str
+    ended_ms: int | None
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Metrics
+
+
+class Point(NamedTuple):
+    """One value of a metric, by its place."""
+
+    step: int
+    time_ms: int
+
+
 def quiet_mlflow() -> None:
-    """Tell MLflow, before its import, to send no telemetry, print nothing and retry briefly."""
+    """Tell MLflow, before its import, to send no telemetry, print nothing and not to retry.
+
+    A creation that is repeated where nobody sees it makes two runs. Whoever writes repeats himself.
+    """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -99,6 +123,54 @@ class MlflowStore:
             )
         return str(found.experiment_id)
 
+    def experiments(self, prefix: str) -> list[str]:
+        """Return the identities of the experiments whose names begin so."""
+        found, token = [], None
+        with translated_errors():
+            while True:
+                page = self.client.search_experiments(
+                    filter_string=f"name LIKE '{prefix}%'", page_token=token
+                )
+                found += [str(experiment.experiment_id) for experiment in page]
+                token = page.token
+                if not token:
+                    return found
+
+    def find_runs(self, experiments: Sequence[str], tags: Mapping[str, str]) -> Iterator[FoundRun]:
+        """Return the runs with these tags that nobody deleted, the oldest first."""
+        wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        token = None
+        while True:
+            with translated_errors():
+                page = self.client.search_runs(
+                    list(experiments),
+                    wanted,
+                    max_results=PAGE_SIZE,
+                    order_by=["attributes.start_time ASC"],
+                    page_token=token,
+                )
+            for run in page:
+                yield FoundRun(
+                    run_id=run.info.run_id,
+                    status=run.info.status,
+                    ended_ms=run.info.end_time,
+                    tags=run.data.tags,
+                    params=run.data.params,
+                    metrics=run.data.metrics,
+                )
+            token = page.token
+            if not token:
+                return
+
+    def points(self, run_id: str, metric: str) -> list[Point]:
+        """Return when a run was given a metric, by step; a step that it has twice is twice there.
+
+        The order is that of the steps.
+        """
+        with translated_errors():
+            history = self.client.get_metric_history(run_id, metric)
+        return sorted(Point(point.step, point.timestamp) for point in history)
+
     def create_run(
         self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
     ) -> str:
@@ -143,6 +215,22 @@ class MlflowStore:
         """End a run."""
         with translated_errors():
             self.client.set_terminated(run_id, status, ended_ms)
+
+    def reopen_run(self, run_id: str) -> None:
+        """Let a run that had ended go on; MLflow shows its old end until the new one."""
+        with translated_errors():
+            self.client.update_run(run_id, RUNNING)
+
+    def delete_run(self, run_id: str) -> None:
+        """Take a run away; MLflow can restore it."""
+        with translated_errors():
+            self.client.delete_run(run_id)
+
+    def delete_tag(self, run_id: str, name: str) -> None:
+        """Take a tag away, if the run has it."""
+        with translated_errors():
+            if name in self.client.get_run(run_id).data.tags:
+                self.client.delete_tag(run_id, name)
 
 
 @contextmanager

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ParamValue = float | int | str
+ParamValue = bool | int | float | str
+Metrics = Mapping[str, float]
 
 
 class Record(BaseModel):
-    """A frozen record that refuses names it does not know."""
+    """A frozen record that refuses names it does not know; its JSON keeps NaN and infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class TrialState(StrEnum):
@@ -26,7 +28,7 @@ class TrialState(StrEnum):
 
 
 class Outcome(Record):
-    """The end of a trial, with the reason in words when it failed."""
+    """The end of a trial, with the reason in words where there is one to tell."""
 
     state: TrialState
     reason: str | None = None
@@ -48,6 +50,11 @@ class StudyRecord(Record):
     name: str
     dataset: str
     tags: Mapping[str, str] = Field(description="facts about it, such as the dataset's digest")
+    key: str = Field(
+        default_factory=lambda: uuid4().hex,
+        pattern=r"^[\w-]+$",
+        description="unique for ever: whoever records the same study again passes the same one",
+    )
 
 
 class Ending(StrEnum):
@@ -63,4 +70,4 @@ class Summary(Record):
 
     ending: Ending
     tags: Mapping[str, str] = {}
-    metrics: Mapping[str, float] = {}
+    metrics: Metrics = {}

@@ -1,7 +1,8 @@
 """Text that an encoder has read, stored beside the dataset: its features, or its token ids.
 
 A folder in that of the dataset's version holds one encoding, with a file for each split. A split is
-written in parts, each at once or not at all, so that an encoding broken off goes on where it was.
+written in parts, each at once or not at all and with a checksum of its own, so that an encoding
+broken off goes on where it was, and nothing is made of a part that was damaged since.
 """
 
 import fcntl
@@ -11,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import ValidationError
@@ -25,6 +26,7 @@ FORMAT = 1
 FILE_NAME = "encoding.json"
 FOLDERS = "text-*"
 COLUMN = "text"
+CHECKSUM = ".sha256"
 
 
 class Encoding(Record):
@@ -78,20 +80,18 @@ class EncodedSplit:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.path = folder / f"{name}.arrow"
-        self._checksum = folder / f"{name}.sha256"
+        self._checksum = folder / f"{name}{CHECKSUM}"
         self._parts = folder / f"{name}.parts"
 
     @property
     def finished(self) -> bool:
         """Whether it was written to its end; what became of it since is told by `sound`."""
-        return self._checksum.is_file()
+        return self._checksum.is_file() and self.path.is_file()
 
     @property
     def sound(self) -> bool:
         """Whether it is finished and, read through, just as it was written."""
-        if not (self.finished and self.path.is_file()):
-            return False
-        return self._checksum.read_text(encoding="utf-8").split()[:1] == [sha256_of(self.path)]
+        return _is_as_written(self.path, self._checksum)
 
     def open(self) -> Sequences:
         """Open a finished split as a memory map.
@@ -115,26 +115,28 @@ class EncodedSplit:
             yield
 
     def has_part(self, number: int) -> bool:
-        """Tell whether a part was written."""
-        return self._part(number).is_file()
+        """Tell whether a part was written and, read through, is just as it was."""
+        part = self._part(number)
+        return _is_as_written(part, part.with_suffix(CHECKSUM))
 
     def write_part(self, number: int, sequences: Sequences) -> None:
         """Write some clips of the split, at once or not at all."""
-        unfinished = self._parts / "unfinished"
-        write_columns({COLUMN: sequences_column(sequences)}, unfinished)
-        unfinished.replace(self._part(number))
+        part = self._part(number)
+        self._write(sequences_column(sequences), part, part.with_suffix(CHECKSUM))
 
     def finish(self, parts: int) -> None:
         """Make one file of all parts, record its checksum, and remove them."""
         columns = [open_columns(self._part(number)).column(COLUMN) for number in range(parts)]
-        unfinished = self._parts / "unfinished"
-        write_columns({COLUMN: pa.concat_arrays(columns)}, unfinished)
-        checksum = self._parts / "checksum"
-        checksum.write_text(f"{sha256_of(unfinished)}  {self.path.name}\n", encoding="utf-8")
-        self._checksum.unlink(missing_ok=True)
-        unfinished.replace(self.path)
-        checksum.replace(self._checksum)
+        self._write(pa.concat_arrays(columns), self.path, self._checksum)
         shutil.rmtree(self._parts)
+
+    def _write(self, column: Any, path: Path, checksum: Path) -> None:
+        """Write a file, its checksum first, so that it is whole from when it is there."""
+        unfinished, unfinished_checksum = self._parts / "unfinished", self._parts / "checksum"
+        write_columns({COLUMN: column}, unfinished)
+        unfinished_checksum.write_text(f"{sha256_of(unfinished)}  {path.name}\n", encoding="utf-8")
+        unfinished_checksum.replace(checksum)
+        unfinished.replace(path)
 
     def _part(self, number: int) -> Path:
         return self._parts / f"{number:05d}.arrow"
@@ -166,3 +168,10 @@ def _read(folder: Path) -> Encoding | None:
     except (FileNotFoundError, UnicodeDecodeError, ValidationError):
         return None
     return encoding if encoding.format == FORMAT else None
+
+
+def _is_as_written(path: Path, checksum: Path) -> bool:
+    try:
+        return checksum.read_bytes().split()[:1] == [sha256_of(path).encode()]
+    except FileNotFoundError:
+        return False

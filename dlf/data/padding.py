@@ -41,16 +41,21 @@ def covers(outer: StepRange, inner: StepRange) -> NDArray[np.bool_]:
 def range_of_length(
     filled: StepRange, lengths: NDArray[np.int64], steps: int
 ) -> tuple[StepRange, NDArray[np.bool_]]:
-    """Place `lengths` [clips] steps at the front, else at the back, so that they hold `filled`.
+    """Place `lengths` [clips] steps at the front or the back, so that they hold `filled`.
 
-    `steps` is the length of the time axis. The second result tells per clip whether either place
-    holds the filled rows. A clip without filled rows gets no steps, whatever its length.
+    `steps` is the length of the time axis. Where both places hold a clip's filled rows, as when it
+    ends in rows of zeros, it is the side that most of the other clips tell: a file pads on one. The
+    second result tells per clip whether either place holds the filled rows. A clip without filled
+    rows gets no steps, whatever its length.
     """
     present = filled.lengths > 0
     front = StepRange(np.zeros_like(lengths), lengths)
     back = StepRange(steps - lengths, lengths)
     in_front, in_back = covers(front, filled), covers(back, filled)
-    placed = StepRange(np.where(in_front, front.starts, back.starts), np.where(present, lengths, 0))
+    only_in_front = np.count_nonzero(in_front & ~in_back)
+    only_in_back = np.count_nonzero(in_back & ~in_front)
+    at_front = in_front & ~in_back if only_in_back > only_in_front else in_front
+    placed = StepRange(np.where(at_front, front.starts, back.starts), np.where(present, lengths, 0))
     return placed, in_front | in_back
 
 

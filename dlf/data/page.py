@@ -67,7 +67,8 @@ def _tail(information: DatasetInformation) -> Iterator[str]:
         encoding = each.encoding
         yield (
             f"encoded     {encoding.kind} by {encoding.encoder} (revision "
-            f"{encoding.revision[:12]}, from {encoding.tokens_from}): {', '.join(each.finished)}"
+            f"{encoding.revision[:12]}, from {encoding.tokens_from}): "
+            f"{', '.join(each.finished) or 'unfinished'}"
         )
     if not information.encoded:
         yield "encoded     no text so far"

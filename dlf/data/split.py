@@ -26,6 +26,10 @@ class Sequences:
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
 
+    def take(self, rows: NDArray[np.int64]) -> "Sequences":
+        """Return the clips of these rows, which share the steps of all."""
+        return Sequences(self.values, self.starts[rows], self.lengths[rows])
+
 
 @dataclass(frozen=True)
 class TokenIds:
@@ -55,6 +59,20 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, rows: NDArray[np.int64]) -> "Split":
+        """Return the clips of these rows."""
+        tokens = self.token_ids
+        return Split(
+            name=self.name,
+            ids=[self.ids[row] for row in rows],
+            raw_text=[self.raw_text[row] for row in rows],
+            labels=self.labels[rows],
+            text=self.text.take(rows),
+            audio=self.audio.take(rows),
+            vision=self.vision.take(rows),
+            token_ids=TokenIds(tokens.values, tokens.starts[rows], tokens.lengths[rows]),
+        )
 
     def __getitem__(self, modality: Modality) -> Sequences:
         """Return the sequences of one modality."""

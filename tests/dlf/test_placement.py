@@ -1,6 +1,7 @@
-"""Batches fetched ahead: the same ones, in order, and each before the one before it is used."""
+"""Batches fetched ahead: the same ones, in order, gathered while those before them are used."""
 
 from collections.abc import Callable
+from threading import Event
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from dlf.modalities import InputSizes
 from dlf.placement import fetched_ahead, fits_on
 from dlf.training import Training
 
+PATIENCE_S = 30.0
 
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
 def test_everything_comes_once_and_in_order(count: int) -> None:
     orders = list(range(count))
     assert list(fetched_ahead(orders, lambda x: x * 10, lambda x: x + 1)) == [
@@ -22,12 +25,12 @@ def test_everything_comes_once_and_in_order(count: int) -> None:
     ]
 
 
-def test_the_next_is_copied_and_the_one_after_asked_for_before_one_is_used() -> None:
+def test_the_next_are_gathered_while_one_is_used_and_none_is_copied_before_its_use() -> None:
     copied: list[int] = []
-    gathered: list[int] = []
+    gathered = {order: Event() for order in range(4)}
 
     def gather(order: int) -> int:
-        gathered.append(order)
+        gathered[order].set()
         return order
 
     def copy(order: int) -> int:
@@ -36,9 +39,25 @@ def test_the_next_is_copied_and_the_one_after_asked_for_before_one_is_used() -> 
 
     fetched = fetched_ahead([0, 1, 2, 3], gather, copy)
     assert next(fetched) == 0
-    assert copied == [0, 1]
+    assert gathered[1].wait(PATIENCE_S)
+    assert gathered[2].wait(PATIENCE_S)
+    assert not gathered[3].is_set()
+    assert copied == [0]
     assert list(fetched) == [1, 2, 3]
-    assert copied == gathered == [0, 1, 2, 3]
+    assert copied == [0, 1, 2, 3]
+
+
+def test_a_batch_is_used_before_the_one_after_it_is_gathered() -> None:
+    """A device would stand idle otherwise where gathering is slow."""
+    used = Event()
+
+    def gather(order: int) -> bool:
+        return order == 0 or used.wait(PATIENCE_S)
+
+    fetched = fetched_ahead([0, 1], gather, lambda x: x)
+    assert next(fetched)
+    used.set()
+    assert list(fetched) == [True]
 
 
 def test_a_fault_while_gathering_is_raised_where_the_batch_is_used() -> None:

@@ -1,11 +1,12 @@
-"""A search without training, for the tests of its logic."""
+"""A search without training, for the tests of its logic, and a Postgres for its storage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dlf.training import EpochRecord
+from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.simulation import SimulatedSearch
 
 
@@ -13,3 +14,16 @@ from tests.support.simulation import SimulatedSearch
 def simulated(tmp_path: Path, record_of_mae: Callable[..., EpochRecord]) -> SimulatedSearch:
     """A search that runs in a moment."""
     return SimulatedSearch(tmp_path, record_of_mae)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A Postgres server; a test that stops it starts it again."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """The address of a Postgres database for --storage, shared by all tests."""
+    return postgres_server.url

@@ -9,6 +9,7 @@ from dlf.data import read_manifest
 from dlf.text.source import TextSource
 from search import carried_data as carrying
 from search.carried_data import carried_data
+from search.checkpoints import Checkpoints
 from search.engine import run_trials
 from search.ledger import TrialLedger
 from search.resources import Resources
@@ -60,7 +61,8 @@ def test_trials_train_on_what_was_carried_without_a_file(
         data=data,
         max_epochs=1,
         resources=Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=2),
+        checkpoints=Checkpoints(folder=tmp_path / "checkpoints"),
     )
     ledger = TrialLedger(source, MemoryRecorder())
-    run_trials(ledger, workplace, tmp_path / "run", keep_final_state=False)
+    run_trials(ledger, workplace, tmp_path / "run")
     assert [outcome.state for outcome in source.outcomes.values()] == [TrialState.COMPLETE] * 2

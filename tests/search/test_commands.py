@@ -27,7 +27,8 @@ from dlf.data import mmsa, synthetic
 from dlf.data.store import write_dataset
 from dlf.trained_model import TrainedModel
 from search.study import StudyPlace
-from search.study_trials import FinishedTrial
+from search.study_records import FinishedTrial
+from search.summary import run_id_of
 from tests.support.commands import ROOT, Command, run
 
 TRIALS = 5
@@ -49,7 +50,7 @@ class Searched(NamedTuple):
 
     @property
     def study(self) -> optuna.Study:
-        return StudyPlace("tiny", self.folder / "runs", None).load()[0]
+        return StudyPlace("tiny", self.folder / "runs", None).load().study
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,8 @@ def searched(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Searc
 def test_the_json_has_what_other_tools_rely_on(searched: Searched) -> None:
     result = searched.result
     assert set(result) == {
-        *("study", "trials", "best", "baseline", "epochs_trained", "wall_seconds", "tracking_uri")
+        *("study", "trials", "best", "baseline", "epochs_trained", "ended_by", "wall_seconds"),
+        "tracking_uri",
     }
     assert set(result["trials"]) == {"complete", "pruned", "failed"}
     assert set(result["best"]) == {"number", "value", "params", "run_id"}
@@ -202,8 +204,8 @@ def test_a_run_that_tracking_lost_does_not_cost_the_result() -> None:
         raise WorkFailedError(f"trial {number} has no run")
 
     best = FinishedTrial(number=3, value=0.7, params={})
-    assert search.run.run_id_of(SimpleNamespace(run_id=lost), best) is None
-    assert search.run.run_id_of(SimpleNamespace(run_id=str), best) == "3"
+    assert run_id_of(SimpleNamespace(run_id=lost), best) is None
+    assert run_id_of(SimpleNamespace(run_id=str), best) == "3"
 
 
 def test_a_dry_run_shows_the_space_and_leaves_nothing(tiny_data: Path, tmp_path: Path) -> None:
@@ -238,9 +240,9 @@ def test_an_interrupted_search_closes_its_study_and_says_130(
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    study, _ = StudyPlace("cut", tmp_path / "runs", None).load()
+    study = StudyPlace("cut", tmp_path / "runs", None).load().study
     assert 0 < len(study.trials) < 500
-    assert not any(trial.state.name == "RUNNING" for trial in study.trials)
+    assert not any(trial.state.name == "FAIL" for trial in study.trials)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         running = "select count(*) from runs where status = 'RUNNING'"
         assert database.execute(running).fetchone() == (0,)

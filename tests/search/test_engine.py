@@ -1,7 +1,7 @@
 """Trials on a real Ray: workers used again, trials that fail or are stopped, kept states."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,11 @@ from dlf.config import Config
 from dlf.data import SealedTestSplitError, open_test_split, read_manifest
 from dlf.text.source import TextSource
 from dlf.training import EpochRecord
+from search.checkpoints import Checkpoints
 from search.engine import run_trials
 from search.ledger import TrialLedger
 from search.resources import Resources, fit_resources
-from search.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace, read_checkpoint
+from search.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace, record_of
 from search.trial_data import TrialData
 from search.trials import TrialPlan, TrialSource
 from tests.support.memory_recorder import MemoryRecorder
@@ -37,16 +38,22 @@ class ListedTrials(TrialSource):
         self.stopped = stopped
         self.records: dict[int, list[EpochRecord]] = {plan.number: [] for plan in self.left}
         self.outcomes: dict[int, Outcome] = {}
+        self.notes: dict[int, list[str]] = {}
 
     def next_trial(self) -> TrialPlan | None:
         return self.left.pop(0) if self.left else None
 
-    def report(self, number: int, record: EpochRecord) -> bool:
+    def report(self, number: int, record: EpochRecord) -> Outcome | None:
         self.records[number].append(record)
-        return number != self.stopped or record.epoch < 2
+        stopped = number == self.stopped and record.epoch == 2
+        return Outcome(state=TrialState.PRUNED) if stopped else None
 
-    def end(self, number: int, outcome: Outcome) -> None:
+    def end(self, number: int, outcome: Outcome) -> Sequence[int]:
         self.outcomes[number] = outcome
+        return ()
+
+    def note(self, number: int, text: str) -> None:
+        self.notes.setdefault(number, []).append(text)
 
 
 class FolderlessTrainable(DLFTrainable):
@@ -63,15 +70,15 @@ class Run:
         self.source = ListedTrials([SMALL, DIVERGING, *[SMALL] * 4], stopped=3)
         self.recorder = MemoryRecorder()
         ledger = TrialLedger(self.source, self.recorder)
-        self.states = run_trials(ledger, workplace, folder, keep_final_state=True)
+        run_trials(ledger, workplace, folder, keep_checkpoints=True)
 
 
 def plan_of(number: int, config: Config) -> TrialPlan:
-    return TrialPlan(number=number, name=f"trial {number}", params={}, config=config, seed=7)
+    return TrialPlan(number=number, name=f"trial {number}", params={}, config=config, seeds=[7])
 
 
 @pytest.fixture(scope="module")
-def workplace(tiny_data: Path) -> Workplace:
+def workplace(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return Workplace(
         data=TrialData(
             dataset="synthetic",
@@ -81,6 +88,7 @@ def workplace(tiny_data: Path) -> Workplace:
         ),
         max_epochs=EPOCHS,
         resources=Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=2),
+        checkpoints=Checkpoints(folder=tmp_path_factory.mktemp("checkpoints")),
     )
 
 
@@ -115,9 +123,10 @@ def test_a_worker_that_is_used_again_trains_as_a_fresh_one(run: Run) -> None:
     assert len(losses) == 1
 
 
-def test_a_trial_leaves_its_final_state_unless_it_failed(run: Run) -> None:
-    assert set(run.states) == {0, 2, 3, 4, 5}
-    state = read_checkpoint(run.states[4])
+def test_a_trial_leaves_its_final_state(run: Run, workplace: Workplace) -> None:
+    assert workplace.checkpoints.read(1) is None
+    state = workplace.checkpoints.read(4)
+    assert state is not None
     assert len(state["history"]) == EPOCHS
     assert EpochRecord.model_validate(state["history"][-1]) == run.source.records[4][-1]
 
@@ -125,25 +134,28 @@ def test_a_trial_leaves_its_final_state_unless_it_failed(run: Run) -> None:
 def test_a_restored_trial_goes_on_as_if_nothing_had_happened(
     workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It reports anew what its checkpoint has, then trains on."""
     monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
-    config = {
-        WORKPLACE: workplace.model_dump_json(),
-        PLAN: plan_of(0, SMALL).model_dump_json(),
-    }
+    workplace = workplace.model_copy(update={"checkpoints": Checkpoints(folder=tmp_path)})
     threads = torch.get_num_threads()
-    whole, first, second = (FolderlessTrainable(config) for _ in range(3))
-    straight = [whole.train() for _ in range(EPOCHS)][-1]
+    whole, first = (FolderlessTrainable(config_of(workplace, resumed=False)) for _ in range(2))
+    straight = [whole.train() for _ in range(EPOCHS)]
+    workplace.checkpoints.discard(0)
     first.train()
-    first.save_checkpoint(str(tmp_path))
-    second.load_checkpoint(str(tmp_path))
-    restored = [second.train() for _ in range(EPOCHS - 1)][-1]
+    second = FolderlessTrainable(config_of(workplace, resumed=True))
+    restored = [second.train() for _ in range(EPOCHS)]
     torch.set_num_threads(threads)
-    ends = [
-        EpochRecord.model_validate_json(result["record"]).model_copy(update={"seconds": 0.0})
-        for result in (straight, restored)
+    records = [
+        [record_of(result).model_copy(update={"seconds": 0.0}) for result in results]
+        for results in (straight, restored)
     ]
-    assert ends[0] == ends[1]
-    assert restored["done"]
+    assert records[0] == records[1]
+    assert [result["done"] for result in restored] == [False, False, True]
+
+
+def config_of(workplace: Workplace, *, resumed: bool) -> dict[str, str]:
+    plan = plan_of(0, SMALL).model_copy(update={"resumed": resumed})
+    return {WORKPLACE: workplace.model_dump_json(), PLAN: plan.model_dump_json()}
 
 
 @pytest.mark.usefixtures("ray_here")
@@ -168,7 +180,7 @@ def test_a_worker_that_cannot_begin_says_why(workplace: Workplace, tmp_path: Pat
     data = workplace.data.model_copy(update={"dataset_digest": "0" * 64})
     changed = workplace.model_copy(update={"data": data})
     ledger = TrialLedger(source, MemoryRecorder())
-    run_trials(ledger, changed, tmp_path, keep_final_state=False)
+    run_trials(ledger, changed, tmp_path)
     assert source.outcomes[0].state is TrialState.FAILED
     assert "is not what it was" in (source.outcomes[0].reason or "")
 
@@ -178,11 +190,7 @@ def test_a_worker_seals_the_test_split(workplace: Workplace, run: Run) -> None:
 
     @ray.remote
     def read_test_split_in_a_trial() -> str:
-        config = {
-            WORKPLACE: workplace.model_dump_json(),
-            PLAN: plan_of(0, SMALL).model_dump_json(),
-        }
-        FolderlessTrainable(config)
+        FolderlessTrainable(config_of(workplace, resumed=False))
         try:
             open_test_split("synthetic", workplace.data.data_dir)
         except SealedTestSplitError:

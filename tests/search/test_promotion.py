@@ -7,20 +7,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 
 from dlf.command import BadInputError, WorkFailedError
 from dlf.config import Config
 from dlf.data import read_manifest
+from dlf.replicates import Replicates
 from dlf.text.source import TextSource
 from dlf.trained_model import TrainedModel
 from dlf.training import EpochRecord, Training
+from search.budget import Budget
+from search.checkpoints import Checkpoints
 from search.finalists import Finalist, FinalistTrials, choose_finalists
 from search.promotion import Promotion
 from search.resources import Resources
 from search.seeds import PROMOTION_SEEDS
-from search.study_trials import finished_trials
-from search.trainable import CHECKPOINT_FILE, Workplace
+from search.study_records import finished_trials
+from search.trainable import Workplace
 from search.trial_data import TrialData
 from search.verdict import test_reads as reads_of
 from tests.support.simulation import SimulatedSearch
@@ -52,7 +54,7 @@ def test_the_papers_configuration_is_not_tried_twice(simulated: SimulatedSearch)
 
 
 def test_a_study_without_a_complete_trial_is_refused(simulated: SimulatedSearch) -> None:
-    study = simulated.place.create(simulated.identity, 0)
+    study = simulated.run(1, budget=Budget(trials=1, epochs=1), curve=lambda *_: 1.0)
     with pytest.raises(BadInputError, match="no complete trial"):
         choose_finalists(study, simulated.identity, top=1)
 
@@ -63,9 +65,10 @@ def test_every_finalist_gets_the_same_fresh_seeds() -> None:
     while plan := trials.next_trial():
         plans.append(plan)
     assert [plan.number for plan in plans] == list(range(6))
-    assert [plan.seed for plan in plans[:3]] == [plan.seed for plan in plans[3:]]
-    assert min(plan.seed for plan in plans) >= PROMOTION_SEEDS
-    assert len({plan.seed for plan in plans}) == 3
+    seeds = [seed for plan in plans for seed in plan.seeds]
+    assert seeds[:3] == seeds[3:]
+    assert min(seeds) >= PROMOTION_SEEDS
+    assert len(set(seeds)) == 3
 
 
 def test_the_lowest_mean_wins_not_the_lowest_value(
@@ -94,7 +97,7 @@ def promotion(
     record_of_mae: Callable[..., EpochRecord],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
-    """A promotion whose trainings are done, and the folder of their states."""
+    """A promotion whose trainings are done."""
     monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
     manifest = read_manifest("synthetic", tiny_data)
     data = TrialData(
@@ -105,28 +108,25 @@ def promotion(
     )
     manifest, train, valid = data.open()
     trials = FinalistTrials([Finalist(number=0, params={}, config=SMALL)], seeds=2)
-    states = {}
+    checkpoints = Checkpoints(folder=tmp_path / "checkpoints")
     for number in range(2):
-        training = Training(
-            SMALL, data.sizes(manifest, SMALL), train, valid, seed=number, max_epochs=3
-        )
-        for record in training.epochs():
-            trials.report(number, record)
-        states[number] = tmp_path / f"state-{number}"
-        states[number].mkdir()
-        torch.save(training.state(), states[number] / CHECKPOINT_FILE)
+        sizes = data.sizes(manifest, SMALL)
+        training = Replicates([Training(SMALL, sizes, train, valid, seed=number, max_epochs=3)])
+        while not training.finished:
+            trials.report(number, training.train_epoch())
+        checkpoints.write(number, training.state())
     folder = tmp_path / "promotion"
     folder.mkdir()
     resources = Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=1)
     promotion = Promotion(
-        study=simulated.place.create(simulated.identity, 0),
+        study=simulated.run(1),
         trials=trials,
-        workplace=Workplace(data=data, max_epochs=1, resources=resources),
+        workplace=Workplace(data=data, max_epochs=1, resources=resources, checkpoints=checkpoints),
         folder=folder,
         location=resolve(f"sqlite:///{tmp_path}/ml.db"),
         mlflow=SimpleNamespace(run_id=lambda number: f"run-{number}"),  # type: ignore[arg-type]
     )
-    return SimpleNamespace(promotion=promotion, states=states, folder=folder)
+    return SimpleNamespace(promotion=promotion, folder=folder)
 
 
 def test_a_registry_that_fails_loses_neither_model_nor_test_metrics(
@@ -137,7 +137,7 @@ def test_a_registry_that_fails_loses_neither_model_nor_test_metrics(
 
     monkeypatch.setattr("search.promotion.register_champion", refuse)
     with pytest.raises(WorkFailedError, match="are kept in"):
-        promotion.promotion.hand_over(promotion.states)
+        promotion.promotion.hand_over()
     assert json.loads((promotion.folder / "test.json").read_text())["mae"] > 0
     assert (promotion.folder / "model" / "model.safetensors").exists()
     assert reads_of(promotion.promotion.study) == 1
@@ -153,7 +153,7 @@ def test_the_registered_model_is_the_best_on_validation_with_its_own_test_metric
         return SimpleNamespace(model="dlf-synthetic", version=1, alias="champion")
 
     monkeypatch.setattr("search.promotion.register_champion", register)
-    result = promotion.promotion.hand_over(promotion.states)
+    result = promotion.promotion.hand_over()
     maes = promotion.promotion.trials.valid_mae(promotion.promotion.trials.winner())
     assert registered["run_id"] == f"run-{maes.index(min(maes))}"
     assert TrainedModel.load(registered["folder"]).card.valid.mae == min(maes)

@@ -7,10 +7,13 @@ import optuna
 from optuna.trial import TrialState
 
 from dlf.config import Config
-from search.ledger import BROKEN_OFF, TrialLedger
-from search.study_trials import BEST_FILE, StudyTrials, count_states, finished_trials
+from search.budget import Budget
+from search.ledger import TrialLedger
+from search.study_records import count_epochs, count_states, finished_trials
+from search.study_trials import BEST_FILE
 from search.trials import TrialPlan
 from tests.support.simulation import SimulatedSearch
+from tracking.records import Outcome
 from tracking.records import TrialState as Recorded
 
 PRUNED, COMPLETE, FAIL = TrialState.PRUNED, TrialState.COMPLETE, TrialState.FAIL
@@ -28,8 +31,7 @@ def test_the_first_trial_is_the_papers_and_runs_to_its_end(simulated: SimulatedS
 def test_the_papers_trial_goes_on_where_another_one_is_stopped(
     simulated: SimulatedSearch, record_of_mae: Any
 ) -> None:
-    study = simulated.place.create(simulated.identity, 0)
-    source = StudyTrials(study, simulated.identity, 3, 0, simulated.place.folder)
+    source = simulated.source(Budget(trials=3))
     paper, good, bad = (source.next_trial() for _ in range(3))
     assert paper is not None
     assert good is not None
@@ -40,7 +42,8 @@ def test_the_papers_trial_goes_on_where_another_one_is_stopped(
         ]
         for plan, mae in ((good, 0.7), (paper, 1.4), (bad, 1.4))
     }
-    assert goes_on == {0: [True, True], 1: [True, True], 2: [True, False]}
+    pruned = Outcome(state=Recorded.PRUNED)
+    assert goes_on == {0: [None, None], 1: [None, None], 2: [None, pruned]}
 
 
 def test_every_trial_is_accounted_for_everywhere(simulated: SimulatedSearch) -> None:
@@ -52,7 +55,7 @@ def test_every_trial_is_accounted_for_everywhere(simulated: SimulatedSearch) -> 
     assert {n: outcome.state for n, outcome in simulated.recorder.ended.items()} == {
         n: told[state] for n, state in states.items()
     }
-    assert sum(count_states(study).values()) == 40
+    assert sum(count_states(study.trials).values()) == 40
 
 
 def test_every_reported_epoch_is_known_to_optuna_and_to_the_recorder(
@@ -64,7 +67,7 @@ def test_every_reported_epoch_is_known_to_optuna_and_to_the_recorder(
         epochs = simulated.recorder.epochs[trial.number]
         assert sorted(trial.intermediate_values) == epochs == list(range(1, len(epochs) + 1))
         total += len(epochs)
-    assert simulated.ledger.epochs_trained == total
+    assert count_epochs(study.trials) == total
 
 
 def test_nothing_is_stopped_before_the_grace_ends(simulated: SimulatedSearch) -> None:
@@ -104,22 +107,7 @@ def test_a_failure_is_told_with_its_reason_and_does_not_stop_the_others(
     assert study.trials[3].user_attrs["reason"] == "loss/total is nan in epoch 2"
     assert simulated.recorder.ended[3].reason == "loss/total is nan in epoch 2"
     assert not any(t.state is TrialState.RUNNING for t in study.trials)
-    assert sum(count_states(study).values()) == 6
-
-
-def test_an_interrupted_search_leaves_nothing_running(simulated: SimulatedSearch) -> None:
-    def curve(plan: TrialPlan, epoch: int) -> float:
-        if plan.number == 5:
-            raise KeyboardInterrupt
-        return 1.0 - epoch / 100
-
-    try:
-        simulated.run(20, curve=curve)
-    except KeyboardInterrupt:
-        simulated.ledger.break_off()
-    study, _ = simulated.place.load()
-    assert not any(t.state is TrialState.RUNNING for t in study.trials)
-    assert study.trials[5].user_attrs["reason"] == BROKEN_OFF
+    assert sum(count_states(study.trials).values()) == 6
 
 
 def test_the_best_configuration_is_kept_on_disk(simulated: SimulatedSearch) -> None:
@@ -138,20 +126,18 @@ def test_the_same_seed_asks_for_the_same_trials(
 
 def test_trials_have_seeds_of_their_own(simulated: SimulatedSearch) -> None:
     study: optuna.Study = simulated.run(10)
-    assert len({trial.user_attrs["seed"] for trial in study.trials}) == 10
-    assert [trial.seed for trial in simulated.recorder.started] == [
-        trial.user_attrs["seed"] for trial in study.trials
-    ]
+    seeds = [trial.user_attrs["seeds"] for trial in study.trials]
+    assert len({seed for (seed,) in seeds}) == 10
+    assert [trial.seed for trial in simulated.recorder.started] == [seed for (seed,) in seeds]
 
 
 def test_an_epoch_that_comes_twice_is_entered_once(
     simulated: SimulatedSearch, record_of_mae: Any
 ) -> None:
-    study = simulated.place.create(simulated.identity, 0)
-    source = StudyTrials(study, simulated.identity, 1, 0, simulated.place.folder)
+    source = simulated.source(Budget(trials=1))
     ledger = TrialLedger(source, simulated.recorder)
     ledger.start("key")
     for epoch in (1, 2, 2, 1, 3):
         ledger.report("key", record_of_mae(epoch, 1.0, 1.0))
     assert simulated.recorder.epochs[0] == [1, 2, 3]
-    assert ledger.epochs_trained == 3
+    assert count_epochs(simulated.study.trials) == 3

@@ -7,7 +7,7 @@ import pytest
 
 from dlf.command import BadInputError
 from search.seeds import PROMOTION_SEEDS, promotion_seed, search_seed
-from search.study import StudyPlace
+from search.study import SearchSettings, StudyPlace
 from tests.support.simulation import SimulatedSearch
 
 
@@ -18,10 +18,11 @@ def test_a_study_is_found_again(
     url = None if storage is None else f"sqlite:///{tmp_path}/study.db"
     place = StudyPlace("again", tmp_path / "runs", url)
     place.refuse_if_taken()
-    place.create(simulated.identity, seed=0).ask()
-    study, identity = StudyPlace("again", tmp_path / "runs", url).load()
-    assert identity == simulated.identity
-    assert len(study.trials) == 1
+    place.create(simulated.identity, SearchSettings(trials=3, seed=0)).study.ask()
+    opened = StudyPlace("again", tmp_path / "runs", url).load()
+    assert opened.identity == simulated.identity
+    assert opened.settings == SearchSettings(trials=3, seed=0)
+    assert len(opened.study.trials) == 1
     with pytest.raises(BadInputError, match="already"):
         place.refuse_if_taken()
 

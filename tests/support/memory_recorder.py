@@ -16,14 +16,15 @@ class MemoryRecorder(Recorder):
 
     def start_trial(self, trial: TrialRecord) -> None:
         self.started.append(trial)
-        self.epochs[trial.number] = []
+        self.epochs.setdefault(trial.number, [])
 
     def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         assert "valid/mae" in metrics
-        self.epochs[number].append(epoch)
+        if epoch not in self.epochs[number]:
+            self.epochs[number].append(epoch)
 
     def end_trial(self, number: int, outcome: Outcome) -> None:
-        assert number not in self.ended
+        assert self.ended.get(number, outcome) == outcome
         self.ended[number] = outcome
 
     def finish(self, summary: Summary) -> None:

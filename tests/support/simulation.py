@@ -6,20 +6,28 @@ from pathlib import Path
 
 import optuna
 
+from dlf.command import BadInputError
 from dlf.config import Config, Value
 from dlf.text.source import TextSource
 from dlf.training import EpochRecord
+from search.budget import Budget, BudgetKeeper
+from search.identity import StudyIdentity
 from search.ledger import TrialLedger
+from search.samplers import make_sampler
 from search.space import Space
-from search.study import StudyIdentity, StudyPlace
+from search.study import SearchSettings, StudyPlace
 from search.study_trials import StudyTrials
 from search.trials import TrialPlan
 from tests.support.memory_recorder import MemoryRecorder
-from tracking.records import Outcome, TrialState
 
 Curve = Callable[[TrialPlan, int], float]
 
 OPTIMUM = {"margin": 0.6, "lambda_r": 0.05, "learning_rate": 1e-3}
+EPOCHS = 9
+
+
+class DriverKilledError(BaseException):
+    """What a curve raises where the driver is to die."""
 
 
 def planted_mae(params: Mapping[str, Value], epoch: int) -> float:
@@ -31,12 +39,14 @@ def planted_mae(params: Mapping[str, Value], epoch: int) -> float:
 
 
 class SimulatedBackend:
-    """Runs the trials of a ledger in slots, an epoch of each in turn, as Tune would."""
+    """Runs the trials of a ledger in slots, an epoch of each in turn, as Tune would.
 
-    def __init__(self, ledger: TrialLedger, curve: Curve, max_epochs: int, slots: int) -> None:
+    A trial that is resumed reports its epochs from the first on, as from a checkpoint.
+    """
+
+    def __init__(self, ledger: TrialLedger, curve: Curve, slots: int) -> None:
         self._ledger = ledger
         self._curve = curve
-        self._max_epochs = max_epochs
         self._slots = slots
 
     def run(self, record_of_mae: Callable[..., EpochRecord]) -> None:
@@ -59,18 +69,17 @@ class SimulatedBackend:
         self, key: str, plan: TrialPlan, record_of_mae: Callable[..., EpochRecord]
     ) -> Iterator[bool]:
         best = math.inf
-        for epoch in range(1, self._max_epochs + 1):
+        for epoch in range(1, EPOCHS + 1):
             try:
                 mae = self._curve(plan, epoch)
             except ArithmeticError as error:
-                self._ledger.end(key, Outcome(state=TrialState.FAILED, reason=str(error)))
+                self._ledger.end(key, str(error))
                 return
             best = min(best, mae)
-            last = epoch == self._max_epochs
+            last = epoch == EPOCHS
             go_on = self._ledger.report(key, record_of_mae(epoch, mae, best, finished=last))
-            if last or not go_on:
-                state = TrialState.COMPLETE if last else TrialState.PRUNED
-                self._ledger.end(key, Outcome(state=state))
+            if not go_on:
+                self._ledger.end(key)
                 return
             yield True
 
@@ -78,25 +87,63 @@ class SimulatedBackend:
 class SimulatedSearch:
     """A real study in a real journal, driven by the simulated backend."""
 
-    def __init__(self, folder: Path, record_of_mae: Callable[..., EpochRecord]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        record_of_mae: Callable[..., EpochRecord],
+        *,
+        space: Space | None = None,
+        base: Config | None = None,
+        name: str = "simulated",
+    ) -> None:
         self.identity = StudyIdentity(
             dataset="synthetic",
             dataset_digest="0" * 64,
             text=TextSource(way="precomputed"),
-            max_epochs=9,
-            base=Config(),
-            space=Space.load(),
+            max_epochs=EPOCHS,
+            paper=Config(),
+            base=base or Config(),
+            space=space or Space.load(),
         )
-        self.place = StudyPlace("simulated", folder, None)
+        self.place = StudyPlace(name, folder, None)
         self.recorder = MemoryRecorder()
         self._record_of_mae = record_of_mae
 
+    def source(self, budget: Budget, *, seed: int = 0, **options: bool) -> StudyTrials:
+        """Take the study up, or begin it, as the command line does."""
+        settings = SearchSettings(trials=budget.trials, seed=seed)
+        try:
+            opened = self.place.take_up(self.place.load(), self.identity, settings)
+        except BadInputError:
+            opened = self.place.create(self.identity, settings)
+        self.study = opened.study
+        self.study.sampler = make_sampler(
+            "tpe", seed=seed, trials_before=len(self.study.trials), grouped=False
+        )
+        self.study.pruner = settings.stopping.pruner(EPOCHS)
+        self.keeper = BudgetKeeper(budget)
+        return StudyTrials(
+            self.study,
+            self.identity,
+            self.keeper,
+            seed=seed,
+            folder=self.place.folder,
+            **options,
+        )
+
     def run(
-        self, trials: int, *, curve: Curve | None = None, slots: int = 4, seed: int = 0
+        self,
+        trials: int,
+        *,
+        curve: Curve | None = None,
+        slots: int = 4,
+        seed: int = 0,
+        budget: Budget | None = None,
+        **options: bool,
     ) -> optuna.Study:
-        study = self.place.create(self.identity, seed)
-        source = StudyTrials(study, self.identity, trials, seed, self.place.folder)
+        """Run trials until the budget is spent, or the driver dies."""
+        source = self.source(budget or Budget(trials=trials), seed=seed, **options)
         self.ledger = TrialLedger(source, self.recorder)
         curve = curve or (lambda plan, epoch: planted_mae(plan.params, epoch))
-        SimulatedBackend(self.ledger, curve, 9, slots).run(self._record_of_mae)
-        return study
+        SimulatedBackend(self.ledger, curve, slots).run(self._record_of_mae)
+        return self.study

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlf.data import mmsa, synthetic
+from dlf.data import mmsa, read_manifest, synthetic
+from dlf.data.encoded import Encoding, EncodingFolder
 from dlf.data.information import gather
 from dlf.data.page import render
 from dlf.data.store import write_dataset
@@ -63,6 +64,25 @@ def test_the_page_has_all_of_it(data_dir: Path) -> None:
     ):
         assert word in page
     assert "warning" not in page
+
+
+def test_an_encoding_that_was_broken_off_is_told(tmp_path: Path) -> None:
+    store(synthetic.generate(0), tmp_path)
+    manifest = read_manifest("synthetic", tmp_path)
+    revision = "5" * 64
+    place = EncodingFolder(manifest, tmp_path, kind="features", encoder="minilm", revision=revision)
+    place.begin(
+        Encoding(
+            kind="features",
+            encoder="minilm",
+            revision=revision,
+            width=384,
+            dataset_digest=manifest.digest,
+            tokens_from="text_bert",
+        )
+    )
+    expected = "features by minilm (revision 555555555555, from text_bert): unfinished"
+    assert expected in render(gather("synthetic", tmp_path)).splitlines()[-1]
 
 
 def test_json_is_for_programs(data_dir: Path) -> None:

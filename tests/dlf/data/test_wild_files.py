@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlf.data import open_split
 from dlf.data.location import import_file
 from tests.dlf.data.conftest import make_content
 
@@ -21,8 +22,16 @@ def content_with_lengths(*, left: bool = False) -> Content:
         for key in ("audio", "vision"):
             steps = (split[key] != 0).any(axis=2).sum(axis=1)
             split[f"{key}_lengths"] = [int(count) for count in steps]
-        split["audio"][0, -1 if left else 0, 1] = -np.inf
+        first = np.flatnonzero(split["text_bert"][0, 1])[0]
+        split["audio"][0, first, 1] = -np.inf
     return content
+
+
+def silence_tails(split: dict[str, Any]) -> None:
+    """Make zeros of all valid steps of a clip but its first two, which lengths still count."""
+    for key in ("audio", "vision"):
+        for clip, mask in zip(split[key], split["text_bert"][:, 1], strict=True):
+            clip[np.flatnonzero(mask)[2:]] = 0
 
 
 def every_split(change: Callable[[dict[str, Any]], None]) -> Callable[[Content], None]:
@@ -114,8 +123,19 @@ def test_the_same_data_in_another_guise_is_the_same_dataset(
     assert manifest.nonfinite.model_dump() == {"audio": 3, "vision": 0}
 
 
-def test_padding_on_the_left_is_cut_as_well(tmp_path: Path) -> None:
-    source = tmp_path / "left.pkl"
-    source.write_bytes(pickle.dumps(content_with_lengths(left=True), 4))
-    manifest = import_file("mosi", source, tmp_path)
-    assert manifest.clips.train == 4
+@pytest.mark.parametrize("change", [nothing, silence_tails])
+def test_the_side_of_padding_is_nothing_to_what_is_stored(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    found, lengths = [], []
+    for left in (False, True):
+        content = content_with_lengths(left=left)
+        every_split(change)(content)
+        source = tmp_path / f"left-{left}.pkl"
+        source.write_bytes(pickle.dumps(content, 4))
+        found.append(import_file("mosi", source, tmp_path / str(left)))
+        train = open_split("mosi", tmp_path / str(left), "train")
+        lengths.append((train.audio.lengths.tolist(), train.vision.lengths.tolist()))
+    assert found[0].digest == found[1].digest
+    assert found[0].nonfinite.model_dump() == {"audio": 3, "vision": 0}
+    assert lengths == [([3, 12, 1, 7], [3, 12, 1, 7])] * 2

@@ -1,5 +1,6 @@
 """A text encoder inside the model: what it computes, what learns of it, and that it is kept."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from transformers import AlbertConfig, AlbertModel, AutoModel
 
 from dlf.batching import Clips
 from dlf.command import BadInputError
@@ -15,6 +17,7 @@ from dlf.data import Sequences, Split
 from dlf.modalities import InputSizes
 from dlf.model import DLF
 from dlf.steps import Features
+from dlf.text.encoder import find_encoder
 from dlf.text.finetuned import TextEncoder, pretrained_encoder, untrained_encoder
 from dlf.text.source import Encoder, TextSource
 from dlf.trained_model import ModelCard, TrainedModel
@@ -125,6 +128,28 @@ def test_too_many_frozen_layers_are_refused(tiny_encoder: Encoder) -> None:
         TextEncoder.pretrained(tiny_encoder, FinetuningConfig(text_frozen_layers=3))
 
 
+def test_layers_that_share_their_weights_cannot_be_frozen(
+    tiny_encoder: Encoder, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shared"
+    shutil.copytree(tiny_encoder.name, folder)
+    config = AlbertConfig(
+        vocab_size=60,
+        embedding_size=8,
+        hidden_size=16,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    AlbertModel(config).save_pretrained(folder)
+    source = find_encoder(str(folder))
+    assert TextEncoder.pretrained(source, FinetuningConfig()).encoder.config.num_hidden_layers == 3
+    with pytest.raises(BadInputError, match=r"\(albert\) share their weights") as refusal:
+        TextEncoder.pretrained(source, FinetuningConfig(text_frozen_layers=1))
+    assert "\n" not in str(refusal.value)
+
+
 def test_gradient_checkpointing_computes_the_same_and_keeps_less(
     finetuned: Callable[..., Training],
 ) -> None:
@@ -183,6 +208,34 @@ def test_a_restored_training_goes_on_as_if_nothing_had_happened(
     first.train_epoch()
     second.restore(first.state())
     assert [record.named() for record in second.epochs()] == records[1:]
+
+
+def test_an_encoder_kept_in_half_precision_is_learned_and_loaded_in_full(
+    tiny_config: Config,
+    sizes: InputSizes,
+    spoken: Callable[..., Split],
+    tiny_encoder: Encoder,
+    tmp_path: Path,
+) -> None:
+    half = tmp_path / "half"
+    shutil.copytree(tiny_encoder.name, half)
+    AutoModel.from_pretrained(half, dtype=torch.float16).save_pretrained(half)
+    source = find_encoder(str(half))
+    learned = TextEncoder.pretrained(source, FinetuningConfig())
+    loaded = TextEncoder.untrained(half)
+    for encoder in (learned, loaded):
+        assert {x.dtype for x in encoder.state_dict().values() if x.is_floating_point()} == {
+            torch.float32
+        }
+    card = ModelCard(
+        dataset="synthetic", text=TextSource(way="finetune", encoder=source), sizes=sizes
+    )
+    kept = TrainedModel(DLF(tiny_config.model, sizes, learned), tiny_config, card)
+    kept.save(tmp_path / "model")
+    model = TrainedModel.load(tmp_path / "model").model
+    clips = Clips(spoken(10, 3), sizes, tiny_config, "cpu")
+    expected = predict(kept.model, clips, tiny_config)
+    assert np.array_equal(predict(model, clips, tiny_config), expected)
 
 
 def test_a_saved_model_carries_its_encoder(

@@ -121,14 +121,15 @@ def test_a_search_leaves_the_test_split_to_the_promotion(
     assert len(open_text(frozen, "synthetic", data_dir, test).text.lengths) == 120
 
 
-@pytest.mark.usefixtures("small_parts")
-def test_what_was_broken_off_goes_on_where_it_was(
+@pytest.fixture
+def broken_off(
     data_dir: Path,
     frozen: TextSource,
     counted: list[int],
+    small_parts: None,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    whole = TextSource(way="frozen", encoder=frozen.encoder)
+) -> Path:
+    """The folder of an encoding that was interrupted after three parts."""
     count = FrozenEncoder.encode
 
     def break_off(encoder: FrozenEncoder, clips: Any) -> Any:
@@ -139,12 +140,20 @@ def test_what_was_broken_off_goes_on_where_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(FrozenEncoder, "encode", break_off)
         with pytest.raises(KeyboardInterrupt):
-            prepare(whole, data_dir)
+            prepare(frozen, data_dir)
     assert counted == [32, 32, 32]
+    counted.clear()
+    return next(data_dir.rglob("train.parts"))
+
+
+@pytest.mark.usefixtures("broken_off")
+def test_what_was_broken_off_goes_on_where_it_was(
+    data_dir: Path, frozen: TextSource, counted: list[int]
+) -> None:
     with pytest.raises(BadInputError, match="is missing or damaged"):
-        opened(whole, data_dir)
-    prepare(whole, data_dir)
-    assert sum(counted) == 256 + 80
+        opened(frozen, data_dir)
+    prepare(frozen, data_dir)
+    assert sum(counted) == 256 - 3 * 32 + 80
 
 
 def damage(file: Path) -> None:
@@ -157,6 +166,10 @@ def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-200])
 
 
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
 @pytest.mark.parametrize("fault", [damage, cut, Path.unlink])
 def test_what_is_damaged_is_made_again(
     data_dir: Path, frozen: TextSource, counted: list[int], fault: Callable[[Path], None]
@@ -166,6 +179,25 @@ def test_what_is_damaged_is_made_again(
     fault(next(data_dir.rglob("text-*/train.arrow")))
     prepare(frozen, data_dir)
     assert sum(counted) == 2 * 256 + 80
+    assert np.array_equal(opened(frozen, data_dir).text.values, expected)
+
+
+@pytest.mark.parametrize("name", ["00001.arrow", "00001.sha256"])
+@pytest.mark.parametrize("fault", [damage, cut, empty, Path.unlink])
+def test_a_damaged_part_is_made_again_and_no_other(
+    data_dir: Path,
+    frozen: TextSource,
+    counted: list[int],
+    broken_off: Path,
+    fault: Callable[[Path], None],
+    name: str,
+) -> None:
+    fault(broken_off / name)
+    prepare(frozen, data_dir)
+    assert sum(counted) == 256 - 2 * 32 + 80
+    expected = opened(frozen, data_dir).text.values.copy()
+    next(data_dir.rglob("text-*/train.arrow")).unlink()
+    prepare(frozen, data_dir)
     assert np.array_equal(opened(frozen, data_dir).text.values, expected)
 
 

@@ -9,7 +9,7 @@ import pytest
 from dlf.command import BadInputError
 from dlf.data import Split, TokenIds, open_split, prepare_dataset
 from dlf.text.source import Encoder
-from dlf.text.tokens import token_ids, tokens_from
+from dlf.text.tokens import has_words, token_ids, tokens_from
 
 
 @pytest.fixture(scope="module")
@@ -65,5 +65,8 @@ def test_no_clip_is_longer_than_the_limit_nor_empty(
 
 
 def test_a_file_without_words_is_refused(train: Split, minilm: Encoder) -> None:
-    with pytest.raises(BadInputError, match="no raw_text by which minilm could read it"):
-        tokens_from(replace(train, raw_text=[""] * len(train)), minilm)
+    wordless = replace(train, raw_text=["", " \t"] * (len(train) // 2))
+    assert has_words(train)
+    assert not has_words(wordless)
+    with pytest.raises(BadInputError, match="no raw_text by which a text encoder could read it"):
+        tokens_from(wordless, minilm)

@@ -1,0 +1,148 @@
+"""Compare what Optuna, Ray Tune and MLflow say of a study, trial by trial.
+
+    python -m search.audit --study mosi-20261123-153104
+
+Exits with 1 on any difference. What waits in the study's own journal to be sent to MLflow is told,
+and is no difference.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+from pydantic import BaseModel, ConfigDict
+
+from dlf.command import EXIT_DONE, EXIT_FAILED, CommandParser, run_command
+from search.study import OpenStudy, StudyPlace
+from search.study_records import DUPLICATE_OF, last_value, outcome_of, own_trials, trial_name
+from search.tune_log import TuneTrial, read_tune_log
+from tracking.journal import TRACKING_FILE, JournaledTrial, journaled_trials
+from tracking.location import resolve
+from tracking.recorded import RecordedRun, recorded_trials
+from tracking.study_runs import TRIAL_ENDINGS
+
+UNENDED = ("RUNNING", "KILLED")
+"""the status of a run whose trial is under way, or was when its search was interrupted"""
+
+
+class Audit(BaseModel):
+    """What was found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trials: int
+    differences: Sequence[str]
+    waiting: Sequence[str]
+    """what MLflow lacks and the study's journal will send"""
+
+    def describe(self) -> str:
+        """Return the findings in a few lines."""
+        agree = "agree" if not self.differences else f"differ in {len(self.differences)} places"
+        head = f"{self.trials} trials: Optuna, Tune and MLflow {agree}"
+        return "\n".join([head, *self.differences, *self.waiting])
+
+
+def main() -> int:
+    """Read the flags, compare, print."""
+    parser = CommandParser(
+        prog="python -m search.audit",
+        description="Compare what Optuna, Ray Tune and MLflow say of a study, trial by trial.",
+    )
+    add = parser.add_argument
+    add("--study", required=True, metavar="NAME")
+    add("--output", type=Path, default=Path("runs"), help="the folder of all studies")
+    add("--storage", metavar="URL", help="of the study; left out: a journal in its folder")
+    add(
+        "--tracking-uri",
+        metavar="URI",
+        help="of MLflow; left out: $MLFLOW_TRACKING_URI, else mlflow.db in this folder",
+    )
+    add("--json", action="store_true", help="print one JSON object instead")
+    args = parser.parse_args()
+    place = StudyPlace(args.study, args.output, args.storage)
+    opened = place.load()
+    audit = compare(
+        opened,
+        read_tune_log(place.folder),
+        recorded_trials(resolve(args.tracking_uri), opened.key),
+        journaled_trials(place.folder / TRACKING_FILE),
+    )
+    print(audit.model_dump_json() if args.json else audit.describe())
+    return EXIT_FAILED if audit.differences else EXIT_DONE
+
+
+def compare(
+    opened: OpenStudy,
+    tune: Mapping[int, TuneTrial],
+    runs: Mapping[int, Sequence[RecordedRun]],
+    journal: Mapping[int, JournaledTrial],
+) -> Audit:
+    """Hold the three against each other; Optuna is what the others must agree with."""
+    trials = {trial.number: trial for trial in own_trials(opened.study)}
+    differences: list[str] = []
+    waiting: list[str] = []
+    for number, trial in trials.items():
+        differences += _from_tune(trial, tune.get(number))
+        found = list(_from_mlflow(trial, runs.get(number, ())))
+        known = journal.get(number)
+        if found and known is not None and not list(_from_journal(trial, known)):
+            waiting.append(f"{trial_name(number)}: MLflow has not all of it yet; --resume sends it")
+        else:
+            differences += found
+    for place, numbers in (("Tune", tune), ("MLflow", runs)):
+        differences += [
+            f"trial {number}: {place} has it, Optuna does not"
+            for number in sorted(set(numbers) - set(trials))
+        ]
+    return Audit(trials=len(trials), differences=differences, waiting=waiting)
+
+
+def _from_tune(trial: FrozenTrial, tune: TuneTrial | None) -> Iterator[str]:
+    name, epochs = trial_name(trial.number), max(trial.intermediate_values, default=0)
+    if DUPLICATE_OF in trial.user_attrs or (trial.state is OptunaState.FAIL and tune is None):
+        return
+    if tune is None:
+        if trial.state is not OptunaState.RUNNING or epochs:
+            yield f"{name}: Optuna has it {trial.state.name}, Tune does not know it"
+        return
+    if tune.epochs != epochs:
+        yield f"{name}: Optuna has {epochs} epochs, Tune {tune.epochs}"
+    wanted = {OptunaState.FAIL: "ERROR", OptunaState.RUNNING: None}.get(trial.state, "TERMINATED")
+    if tune.status != wanted and trial.state.is_finished():
+        yield f"{name}: Optuna has it {trial.state.name}, Tune {tune.status or 'under way'}"
+
+
+def _from_mlflow(trial: FrozenTrial, runs: Sequence[RecordedRun]) -> Iterator[str]:
+    name, outcome = trial_name(trial.number), outcome_of(trial)
+    if len(runs) != 1:
+        yield f"{name}: MLflow has {len(runs)} runs of it"
+        return
+    (run,) = runs
+    if outcome is None:
+        if run.status not in UNENDED:
+            yield f"{name}: Optuna has it RUNNING, MLflow {run.status}"
+    elif run.status != TRIAL_ENDINGS[outcome.state] or run.state != outcome.state.value:
+        yield f"{name}: Optuna has it {trial.state.name}, MLflow {run.status} ({run.state})"
+    if DUPLICATE_OF in trial.user_attrs:
+        return
+    if sorted(trial.intermediate_values) != list(run.epochs):
+        yield f"{name}: Optuna has epochs {_shown(trial)}, MLflow {list(run.epochs)}"
+    elif run.best != last_value(trial):
+        yield f"{name}: Optuna has the best MAE {last_value(trial)}, MLflow {run.best}"
+
+
+def _from_journal(trial: FrozenTrial, known: JournaledTrial) -> Iterator[str]:
+    if known.outcome != outcome_of(trial):
+        yield "the journal has another end"
+    trained = DUPLICATE_OF not in trial.user_attrs
+    if trained and sorted(trial.intermediate_values) != list(known.epochs):
+        yield "the journal has other epochs"
+
+
+def _shown(trial: FrozenTrial) -> list[int]:
+    return sorted(trial.intermediate_values)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,100 @@
+"""What a search came to, gathered from its study: for tracking, for programs and for people."""
+
+import sys
+
+import optuna
+from optuna.trial import TrialState as OptunaState
+
+from dlf.command import WorkFailedError
+from search.identity import PAPER_TRIAL
+from search.result import Baseline, BestTrial, SearchResult, TrialCounts
+from search.search_plan import SearchPlan
+from search.study import OpenStudy
+from search.study_records import (
+    NOTES,
+    REASON,
+    FinishedTrial,
+    count_epochs,
+    count_states,
+    finished_trials,
+    own_trials,
+    trial_name,
+)
+from tracking.console import ConsoleRecorder, Progress
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.records import Ending, StudyRecord, Summary
+
+
+def study_record(name: str, opened: OpenStudy, plan: SearchPlan) -> StudyRecord:
+    """Return what tracking is told of the study."""
+    return StudyRecord(
+        name=name,
+        key=opened.key,
+        dataset=opened.identity.dataset,
+        tags={**opened.identity.tags(), "dlf.text_reason": plan.text_words},
+    )
+
+
+def console_of(study: optuna.Study, total: int) -> ConsoleRecorder:
+    """Return the lines in the terminal, which go on where those of a former driver ended."""
+    ended = [trial for trial in own_trials(study) if trial.state.is_finished()]
+    best = [Progress(name=trial_name(t.number), best=t.value) for t in finished_trials(study)[:1]]
+    return ConsoleRecorder(sys.stdout, total, finished=len(ended), best=best[0] if best else None)
+
+
+def summary_of(study: optuna.Study) -> Summary:
+    """Return what tracking says of the study in the end."""
+    counts = count_states(own_trials(study))
+    tags = {f"dlf.{state}": str(count) for state, count in counts.items()}
+    finished = finished_trials(study)
+    if not finished:
+        return Summary(ending=Ending.FAILED, tags=tags)
+    tags["dlf.best_trial"] = str(finished[0].number)
+    best = {"valid/best_mae": finished[0].value}
+    return Summary(ending=Ending.FINISHED, tags=tags, metrics=best)
+
+
+def result_of(
+    study: optuna.Study, mlflow: MlflowRecorder, *, ended_by: str, seconds: float, uri: str
+) -> SearchResult:
+    """Gather the result of the search."""
+    own, finished = own_trials(study), finished_trials(study)
+    baseline = [trial.value for trial in finished if trial.number == PAPER_TRIAL]
+    best = None
+    if finished:
+        best = BestTrial(run_id=run_id_of(mlflow, finished[0]), **finished[0].model_dump())
+    counts = count_states(own)
+    return SearchResult(
+        study=study.study_name,
+        trials=TrialCounts(**{state.value: count for state, count in counts.items()}),
+        best=best,
+        baseline=Baseline(value=baseline[0] if baseline else None),
+        epochs_trained=count_epochs(own),
+        ended_by=ended_by,
+        wall_seconds=seconds,
+        tracking_uri=uri,
+    )
+
+
+def faults_of(study: optuna.Study) -> list[str]:
+    """Return what went wrong with trials, a line each: why they failed, and notes on them."""
+    lines = []
+    for trial in own_trials(study):
+        name, attributes = trial_name(trial.number), trial.user_attrs
+        if trial.state is OptunaState.FAIL:
+            lines.append(f"{name} failed: {attributes.get(REASON, 'no reason was given')}")
+        lines += [f"{name}: {_first_line(note)}" for note in attributes.get(NOTES, [])]
+    return lines
+
+
+def _first_line(note: str) -> str:
+    first, _, rest = note.partition("\n")
+    return f"{first} (...)" if rest else first
+
+
+def run_id_of(mlflow: MlflowRecorder, trial: FinishedTrial) -> str | None:
+    """Return the run of a trial; none where tracking lost it, which must not cost the result."""
+    try:
+        return mlflow.run_id(trial.number)
+    except WorkFailedError:
+        return None

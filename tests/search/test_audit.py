@@ -1,0 +1,176 @@
+"""Optuna, Tune and MLflow held against each other, and every kind of difference that is found."""
+
+import re
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from search.audit import Audit, compare
+from search.budget import Budget
+from search.study_records import OUR_STATES
+from search.trials import TrialPlan
+from search.tune_log import TUNE_LOG_FILE, TuneLog, read_tune_log
+from tests.support.simulation import DriverKilledError, SimulatedSearch, planted_mae
+from tracking.journal import TRACKING_FILE, journaled_trials
+from tracking.location import resolve
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.recorded import recorded_trials
+from tracking.records import Ending, StudyRecord, Summary, TrialState
+
+TRIALS = 6
+
+
+class Recorded(NamedTuple):
+    """A study that was searched, and where all of it lies."""
+
+    search: SimulatedSearch
+    folder: Path
+
+    def audit(self) -> Audit:
+        opened = self.search.place.load()
+        folder = self.search.place.folder
+        return compare(
+            opened,
+            read_tune_log(folder),
+            recorded_trials(resolve(f"sqlite:///{self.folder}/ml.db"), opened.key),
+            journaled_trials(folder / TRACKING_FILE),
+        )
+
+    def change(self, statement: str) -> None:
+        with sqlite3.connect(self.folder / "ml.db") as database:
+            assert database.execute(statement).rowcount > 0
+
+    def run_of(self, number: int) -> str:
+        return f"(select run_uuid from tags where key = 'dlf.trial' and value = '{number}')"
+
+
+def failing(plan: TrialPlan, epoch: int) -> float:
+    if plan.number == 4 and epoch == 3:
+        raise ArithmeticError("loss/total is nan")
+    return planted_mae(plan.params, epoch)
+
+
+def dying(plan: TrialPlan, epoch: int) -> float:
+    if plan.number == 4 and epoch == 3:
+        raise DriverKilledError
+    return planted_mae(plan.params, epoch)
+
+
+def search(folder: Path, record_of_mae: Any, curve: Any) -> Recorded:
+    """Search with a real MLflow, and write what Tune would have said."""
+    search = SimulatedSearch(folder, record_of_mae)
+    search.source(Budget(trials=TRIALS))
+    opened = search.place.load()
+    recorder = MlflowRecorder(
+        resolve(f"sqlite:///{folder}/ml.db"),
+        StudyRecord(name="simulated", key=opened.key, dataset="synthetic", tags={}),
+        search.place.folder / TRACKING_FILE,
+    )
+    search.recorder = recorder  # type: ignore[assignment]
+    ending = Ending.FINISHED
+    try:
+        search.run(TRIALS, curve=curve)
+    except DriverKilledError:
+        ending = Ending.INTERRUPTED
+    assert recorder.finish(Summary(ending=ending)) is None
+    log = TuneLog(search.place.folder)
+    for trial in search.study.trials:
+        for epoch in trial.intermediate_values:
+            log.result(trial.number, epoch)
+        if trial.state.is_finished():
+            failed = OUR_STATES[trial.state] is TrialState.FAILED
+            log.ended(trial.number, "ERROR" if failed else "TERMINATED")
+    log.close()
+    return Recorded(search, folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("finished")
+
+
+@pytest.fixture
+def recorded(finished: Path, tmp_path: Path, record_of_mae: Any) -> Recorded:
+    """A copy of a finished study, for a test to spoil."""
+    if not (finished / "ml.db").exists():
+        search(finished, record_of_mae, failing)
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    return Recorded(SimulatedSearch(folder, record_of_mae), folder)
+
+
+def test_a_search_agrees_with_itself(recorded: Recorded) -> None:
+    audit = recorded.audit()
+    assert audit.differences == []
+    assert audit.waiting == []
+    assert audit.trials == TRIALS
+    assert audit.describe() == "6 trials: Optuna, Tune and MLflow agree"
+
+
+def test_an_interrupted_search_agrees_too(tmp_path: Path, record_of_mae: Any) -> None:
+    recorded = search(tmp_path, record_of_mae, dying)
+    assert "RUNNING" in {trial.state.name for trial in recorded.search.study.trials}
+    assert recorded.audit().differences == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("update runs set status = 'RUNNING' where run_uuid = {1}", "trial 1: .*MLflow RUNNING"),
+        ("update tags set value = 'pruned' where key = 'dlf.state' and run_uuid = {0}", "pruned"),
+        (
+            "update metrics set value = 0.1 where key = 'valid/best_mae' and run_uuid = {1}",
+            "trial 1: Optuna has the best MAE",
+        ),
+        ("update runs set lifecycle_stage = 'deleted' where run_uuid = {2}", "trial 2: .* 0 runs"),
+        ("update tags set value = '9' where key = 'dlf.trial' and run_uuid = {3}", "trial 9: MLf"),
+    ],
+)
+def test_mlflow_saying_something_else_is_a_difference(
+    recorded: Recorded, statement: str, said: str
+) -> None:
+    (recorded.search.place.folder / TRACKING_FILE).unlink()
+    recorded.change(statement.format(*(recorded.run_of(n) for n in range(TRIALS))))
+    if "best_mae" in statement:
+        table = statement.replace("update metrics", "update latest_metrics")
+        recorded.change(table.format(*(recorded.run_of(n) for n in range(TRIALS))))
+    audit = recorded.audit()
+    assert len(audit.differences) >= 1
+    assert any(re.search(said, each) for each in audit.differences)
+
+
+def test_an_epoch_that_is_lost_or_there_twice_is_a_difference(recorded: Recorded) -> None:
+    (recorded.search.place.folder / TRACKING_FILE).unlink()
+    which = f"key = 'valid/mae' and step = 2 and run_uuid = {recorded.run_of(1)}"
+    recorded.change(f"delete from metrics where {which}")
+    assert any("trial 1: Optuna has epochs" in each for each in recorded.audit().differences)
+
+
+def test_what_waits_to_be_sent_is_no_difference(recorded: Recorded) -> None:
+    recorded.change(f"update runs set status = 'RUNNING' where run_uuid = {recorded.run_of(1)}")
+    audit = recorded.audit()
+    assert audit.differences == []
+    assert len(audit.waiting) == 1
+    assert audit.waiting[0].startswith("trial 1: MLflow has not all of it yet")
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "said"),
+    [
+        ('{"trial": 1, "status": "TERMINATED"}', '{"trial": 1, "status": "ERROR"}', "Tune ERROR"),
+        ('{"trial": 1, "status": "TERMINATED"}\n', "", "Tune under way"),
+        ('{"trial": 0, "epoch": 9}\n', "", "trial 0 .paper.: Optuna has 9 epochs, Tune 8"),
+        ('{"trial": 4, "status": "ERROR"}', '{"trial": 7, "status": "ERROR"}', "trial 7: Tune has"),
+    ],
+)
+def test_tune_saying_something_else_is_a_difference(
+    recorded: Recorded, former: str, now: str, said: str
+) -> None:
+    path = recorded.search.place.folder / TUNE_LOG_FILE
+    text = path.read_text()
+    assert former in text
+    path.write_text(text.replace(former, now))
+    assert any(re.search(said, each) for each in recorded.audit().differences)

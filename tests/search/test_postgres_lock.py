@@ -1,0 +1,84 @@
+"""The lock on a study in Postgres: restarts, idle sessions, and what others see of it."""
+
+import os
+import select
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import create_engine, text
+
+from search.driver_lock import hold_study, holder_of
+from search.postgres_lock import holder_of_name, name_of_holder, study_key
+from search.study_lock import Holder
+from tests.support.postgres import PostgresServer
+from tests.support.study_driver import Place, driver
+
+
+def test_a_postgres_that_restarts_gives_the_lock_back_or_says_that_it_is_lost(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    place = Place(tmp_path, postgres_server.url, "restarted")
+    with hold_study(*place) as lock:
+        assert lock.still_held()
+        postgres_server.stop()
+        try:
+            assert not lock.still_held()
+        finally:
+            postgres_server.start()
+        assert holder_of(*place) is None
+        assert lock.still_held()
+        holder = holder_of(*place)
+        assert holder is not None
+        assert holder.pid == os.getpid()
+        postgres_server.stop()
+        postgres_server.start()
+        with driver(place):
+            assert not lock.still_held()
+        assert lock.still_held()
+    assert holder_of(*place) is None
+
+
+def test_a_postgres_that_ends_idle_sessions_spares_the_lock(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as admin:
+        admin.execute(text("ALTER ROLE dlf SET idle_session_timeout = '100ms'"))
+        try:
+            with hold_study(tmp_path, postgres_url, "idle"):
+                with psycopg.connect(postgres_url.replace("+psycopg", "")) as other:
+                    ended, _, _ = select.select([other.pgconn.socket], [], [], 30)
+                    assert ended, "the server ends no idle session"
+                assert holder_of(tmp_path, postgres_url, "idle") is not None
+        finally:
+            admin.execute(text("ALTER ROLE dlf RESET idle_session_timeout"))
+    engine.dispose()
+
+
+def test_a_postgres_tells_other_roles_who_holds_a_study(postgres_url: str, tmp_path: Path) -> None:
+    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as admin:
+        admin.execute(text("CREATE ROLE guest LOGIN"))
+    engine.dispose()
+    with hold_study(tmp_path, postgres_url, "shared"):
+        holder = holder_of(tmp_path, postgres_url.replace("dlf@", "guest@"), "shared")
+    assert holder is not None
+    assert holder.pid == os.getpid()
+
+
+def test_the_name_of_a_holder_fits_into_postgres() -> None:
+    said = {"host": "lab3", "pid": 4711, "user": "uid 1000", "since": "2026-11-24T10:00:00Z"}
+    holder = Holder.model_validate(said)
+    assert holder_of_name(name_of_holder(holder)) == holder.model_copy(update={"user": "uid_1000"})
+    long = holder.model_copy(update={"host": "gerät-" * 20, "user": "jürgen" * 20, "pid": 4194304})
+    name = name_of_holder(long)
+    assert len(name.encode()) == 63
+    assert holder_of_name(name).pid == 4194304
+    assert holder_of_name("psql").pid is None
+
+
+def test_the_keys_of_studies_are_stable_and_their_own() -> None:
+    assert study_key("mosi") == 272583219742016160
+    keys = [study_key(f"mosi-{i}") for i in range(10_000)]
+    assert len(set(keys)) == len(keys)
+    assert -(2**63) <= min(keys) < 0 < max(keys) < 2**63

@@ -1,0 +1,245 @@
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import ViewType
+
+from tests.support.recording import EPOCHS, OUTCOMES, SUMMARY, check, study_of, tell, trial_of
+from tracking.background import BackgroundWriter
+from tracking.events import StudyEvent, StudyOpened
+from tracking.journal import read_events
+from tracking.location import TrackingLocation
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.mlflow_store import connect
+from tracking.reconcile import reconcile
+from tracking.recorded import recorded_trials
+from tracking.study_runs import open_study_runs
+
+Request = Callable[..., object]
+
+
+def record(location: TrackingLocation, file: Path, key: str) -> str | None:
+    recorder = MlflowRecorder(location, study_of(key), file, BackgroundWriter(pause=0.0))
+    tell(recorder, file)
+    return recorder.finish(SUMMARY)
+
+
+def send(location: TrackingLocation, file: Path) -> dict[int, str]:
+    """Give the store what the journal has, and nothing else."""
+    opened = next(iter(read_events(file)))
+    assert isinstance(opened, StudyOpened)
+    runs = open_study_runs(location, opened.study, opened.time_ms)
+    refusals = reconcile(runs, partial(read_events, file))
+    return {number: str(error) for number, error in refusals.items()}
+
+
+@pytest.fixture
+def written(sqlite_location: TrackingLocation, journal_file: Path) -> list[StudyEvent]:
+    assert record(sqlite_location, journal_file, "r") is None
+    return list(read_events(journal_file))
+
+
+def test_a_journal_alone_makes_the_whole_study(
+    sqlite_location: TrackingLocation, journal_file: Path, written: list[StudyEvent]
+) -> None:
+    client = connect(sqlite_location).client
+    before = recorded_trials(sqlite_location, "r")
+    for runs in before.values():
+        client.delete_run(runs[0].run_id)
+    assert send(sqlite_location, journal_file) == {}
+    check(sqlite_location, "r")
+    after = recorded_trials(sqlite_location, "r")
+    for number in before:
+        old, new = (client.get_run(runs[number][0].run_id) for runs in (before, after))
+        assert old.info.run_id != new.info.run_id
+        assert old.info.start_time == new.info.start_time
+        assert old.info.end_time == new.info.end_time
+        histories = [client.get_metric_history(run.info.run_id, "valid/mae") for run in (old, new)]
+        points = [[(p.step, p.value, p.timestamp) for p in history] for history in histories]
+        assert points[0] == points[1]
+
+
+def test_what_is_whole_is_not_looked_at(
+    sqlite_location: TrackingLocation,
+    journal_file: Path,
+    written: list[StudyEvent],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trials = {runs[0].run_id for runs in recorded_trials(sqlite_location, "r").values()}
+    working = mlflow.MlflowClient.get_metric_history
+
+    def history(client: mlflow.MlflowClient, run_id: str, name: str) -> object:
+        assert run_id not in trials
+        return working(client, run_id, name)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "get_metric_history", history)
+    monkeypatch.delattr(mlflow.MlflowClient, "create_run")
+    monkeypatch.delattr(mlflow.MlflowClient, "log_text")
+    assert send(sqlite_location, journal_file) == {}
+    monkeypatch.undo()
+    check(sqlite_location, "r")
+
+
+def test_a_trial_that_has_not_ended_keeps_its_status(
+    sqlite_location: TrackingLocation, journal_file: Path
+) -> None:
+    recorder = MlflowRecorder(sqlite_location, study_of("k"), journal_file)
+    recorder.start_trial(trial_of(0))
+    recorder.end_trial(0, OUTCOMES[2])
+    recorder.start_trial(trial_of(0))
+    recorder.log_epoch(0, 1, {"valid/mae": 1.0})
+    assert recorder.finish(SUMMARY) is None
+    assert send(sqlite_location, journal_file) == {}
+    (run,) = recorded_trials(sqlite_location, "k")[0]
+    assert (run.status, run.state, run.epochs) == ("KILLED", "interrupted", (1,))
+
+
+def test_more_runs_than_a_page_are_all_found(
+    location: TrackingLocation, journal_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracking.mlflow_store.PAGE_SIZE", 2)
+    key = f"pages-{location.uri.partition(':')[0]}"
+    assert record(location, journal_file, key) is None
+    assert record(location, journal_file, key) is None
+    check(location, key)
+
+
+def test_what_the_store_refuses_costs_its_own_trial_alone(
+    sqlite_location: TrackingLocation, journal_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working = mlflow.MlflowClient.create_run
+
+    def choosy(client: mlflow.MlflowClient, *args: object, **named: object) -> object:
+        if named["run_name"] == "trial 1":
+            raise mlflow.MlflowException.invalid_parameter_value("an odd number")
+        return working(client, *args, **named)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "create_run", choosy)
+    missing = record(sqlite_location, journal_file, "c")
+    assert missing is not None
+    assert "refused a part of 1 trial (trial 1: an odd number)" in missing
+    assert send(sqlite_location, journal_file) == {1: "an odd number"}
+    assert sorted(recorded_trials(sqlite_location, "c")) == [0, 2]
+    monkeypatch.undo()
+    assert send(sqlite_location, journal_file) == {}
+    check(sqlite_location, "c")
+
+
+def test_a_run_deleted_during_the_search_is_made_again(
+    sqlite_location: TrackingLocation, journal_file: Path
+) -> None:
+    recorder = MlflowRecorder(sqlite_location, study_of("d"), journal_file)
+    recorder.start_trial(trial_of(0))
+    recorder.log_epoch(0, 1, {"valid/mae": 1.0})
+    connect(sqlite_location).client.delete_run(recorder.run_id(0))
+    tell(recorder, journal_file)
+    assert recorder.finish(SUMMARY) is None
+    check(sqlite_location, "d")
+
+
+def test_an_epoch_that_a_store_missed_is_sent_before_the_end(
+    sqlite_location: TrackingLocation, journal_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = BackgroundWriter(pause=0.0, patience=0.0)
+    recorder = MlflowRecorder(sqlite_location, study_of("m"), journal_file, writer)
+    recorder.start_trial(trial_of(0))
+    recorder.run_id(0)
+
+    def away(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise mlflow.MlflowException("away")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_batch", away)
+    tell(recorder, journal_file)
+    assert recorder.finish(SUMMARY) is None
+    check(sqlite_location, "m")
+
+
+def away(*_: object, **__: object) -> None:
+    raise mlflow.MlflowException("away")
+
+
+def test_a_trial_that_ended_the_same_way_twice_has_the_epochs_in_between(
+    sqlite_location: TrackingLocation,
+    journal_file: Path,
+    written: list[StudyEvent],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writer = BackgroundWriter(pause=0.0, patience=0.0)
+    recorder = MlflowRecorder(sqlite_location, study_of("r"), journal_file, writer)
+    recorder.ready()
+    monkeypatch.setattr(mlflow.MlflowClient, "log_batch", away)
+    recorder.start_trial(trial_of(0))
+    recorder.log_epoch(0, 3, {"valid/mae": 1.0})
+    recorder.end_trial(0, OUTCOMES[0])
+    writer.drain()
+    monkeypatch.undo()
+    assert send(sqlite_location, journal_file) == {}
+    (run,) = recorded_trials(sqlite_location, "r")[0]
+    assert (run.status, run.epochs) == ("FINISHED", (1, 2, 3))
+
+
+@pytest.mark.parametrize("seconds_late", [None, -1, 1])
+def test_a_creation_without_an_answer_makes_one_run(
+    seconds_late: int | None,
+    sqlite_location: TrackingLocation,
+    journal_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    working = mlflow.MlflowClient.create_run
+    waiting: list[Request] = []
+
+    def slow(client: mlflow.MlflowClient, *args: object, **named: object) -> object:
+        if named["run_name"] != "trial 0":
+            return working(client, *args, **named)
+        if waiting:
+            waiting.pop()()
+            return working(client, *args, **named)
+        if seconds_late is None:
+            working(client, *args, **named)
+            monkeypatch.undo()
+        else:
+            # Which of the two is found first must not matter.
+            named["start_time"] = int(str(named["start_time"])) + 1000 * seconds_late
+            waiting.append(partial(working, client, *args, **named))
+        raise mlflow.MlflowException("timed out")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "create_run", slow)
+    writer = BackgroundWriter(pause=0.0)
+    recorder = MlflowRecorder(sqlite_location, study_of("s"), journal_file, writer)
+    recorder.start_trial(trial_of(0))
+    run_id = recorder.run_id(0)
+    tell(recorder, journal_file)
+    assert recorder.finish(SUMMARY) is None
+    check(sqlite_location, "s")
+    assert recorded_trials(sqlite_location, "s")[0][0].run_id == run_id
+    store = connect(sqlite_location)
+    deleted = store.client.search_runs(
+        store.experiments("dlf-"), run_view_type=ViewType.DELETED_ONLY
+    )
+    assert len(deleted) == (seconds_late is not None)
+
+
+def test_a_journal_behind_its_store_sends_nothing_twice(
+    sqlite_location: TrackingLocation, journal_file: Path, written: list[StudyEvent]
+) -> None:
+    lines = journal_file.read_bytes().splitlines(keepends=True)
+    journal_file.write_bytes(b"".join(lines[:4]))
+    assert record(sqlite_location, journal_file, "r") is None
+    check(sqlite_location, "r")
+
+
+def test_without_its_journal_a_study_goes_on_from_what_the_store_has(
+    sqlite_location: TrackingLocation, journal_file: Path, written: list[StudyEvent]
+) -> None:
+    journal_file.unlink()
+    recorder = MlflowRecorder(sqlite_location, study_of("r"), journal_file)
+    recorder.end_trial(0, OUTCOMES[0])
+    recorder.start_trial(trial_of(1))
+    for epoch in EPOCHS:
+        recorder.log_epoch(1, epoch, {"valid/mae": 3.0})
+    recorder.end_trial(1, OUTCOMES[1])
+    assert recorder.finish(SUMMARY) is None
+    check(sqlite_location, "r")

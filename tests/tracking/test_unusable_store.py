@@ -1,0 +1,92 @@
+import sqlite3
+import threading
+import time
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from dlf.command import BadInputError
+from tracking.location import TrackingLocation, resolve
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.mlflow_store import connect
+from tracking.records import StudyRecord
+
+
+def test_a_dead_server_is_known_soon_and_in_one_sentence(
+    study: StudyRecord, journal_file: Path, free_port: int
+) -> None:
+    location = resolve(f"http://127.0.0.1:{free_port}")
+    started = time.monotonic()
+    with pytest.raises(BadInputError) as error:
+        MlflowRecorder(location, study, journal_file).ready()
+    assert time.monotonic() - started < 15
+    assert str(error.value) == (
+        f"the tracking store {location.uri} cannot be used: Connection refused"
+    )
+
+
+def test_another_web_server_is_refused_in_one_sentence(
+    study: StudyRecord, journal_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    location = resolve(f"http://127.0.0.1:{server.server_port}")
+    with pytest.raises(BadInputError, match=r"error code 501 != 200$"):
+        MlflowRecorder(location, study, journal_file).ready()
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_file_that_is_no_database_is_refused(
+    study: StudyRecord, journal_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mlflow.db").write_text("these are notes, and long enough to have a header " * 9)
+    with pytest.raises(BadInputError, match="file is not a database"):
+        MlflowRecorder(resolve(f"sqlite:///{tmp_path}/mlflow.db"), study, journal_file).ready()
+
+
+def test_a_locked_database_is_refused(
+    sqlite_location: TrackingLocation,
+    study: StudyRecord,
+    journal_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tracking.mlflow_store.CONTACT_SECONDS", 0.01)
+    assert sqlite_location.database_file is not None
+    owner = sqlite3.connect(sqlite_location.database_file)
+    owner.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(BadInputError, match="database is locked"):
+        MlflowRecorder(sqlite_location, study, journal_file).ready()
+    owner.close()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(
+    tmp_path: Path, study: StudyRecord, journal_file: Path
+) -> None:
+    (tmp_path / "file").touch()
+    location = resolve(f"sqlite:///{tmp_path}/file/below/mlflow.db")
+    with pytest.raises(BadInputError, match="folder cannot be made"):
+        MlflowRecorder(location, study, journal_file).ready()
+
+
+def test_a_database_of_something_else_is_refused(
+    tmp_path: Path, study: StudyRecord, journal_file: Path
+) -> None:
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as database:
+        database.execute("create table alembic_version (version_num varchar(32))")
+        database.execute("insert into alembic_version values ('v3.0.0.d')")
+    with pytest.raises(BadInputError, match="something other than MLflow"):
+        MlflowRecorder(resolve(f"sqlite:///{file}"), study, journal_file).ready()
+
+
+def test_a_deleted_experiment_is_refused_with_the_way_back(
+    sqlite_location: TrackingLocation, study: StudyRecord, journal_file: Path
+) -> None:
+    store = connect(sqlite_location)
+    identity = store.experiment("dlf-mosi", sqlite_location.artifact_root)
+    store.client.delete_experiment(identity)
+    with pytest.raises(BadInputError, match=f"restore --experiment-id {identity}"):
+        MlflowRecorder(sqlite_location, study, journal_file).ready()
