@@ -16,6 +16,8 @@ import tempfile
 import time
 from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,8 @@ WIDTHS = PerModality(text=768, audio=74, vision=35)
 CONCURRENT = (1, 2, 4)
 SETTLED_S, LOOK_EVERY_S, DEADLINE_S = 20.0, 1.0, 300.0
 MEBIBYTE = 1 << 20
+REQUIRED = 500_000_000
+"""bytes that a further trial may take"""
 
 
 class Memory(NamedTuple):
@@ -45,6 +49,26 @@ class Memory(NamedTuple):
     """the memory maps of its Arrow files"""
     workers: int
     """processes that hold such a map"""
+
+
+class Growth(NamedTuple):
+    """What every further trial adds to a search's memory, between two numbers of them at once."""
+
+    fewer: int
+    more: int
+    bytes_per_trial: float
+
+    @property
+    def within(self) -> bool:
+        """Whether it is as little as is required."""
+        return self.bytes_per_trial <= REQUIRED
+
+    def __str__(self) -> str:
+        return (
+            f"from {self.fewer} to {self.more}, each further trial: "
+            f"{self.bytes_per_trial / MEBIBYTE:.0f} MiB ({self.bytes_per_trial / 1e6:.0f} MB), "
+            f"{'within' if self.within else 'NOT within'} the {REQUIRED / 1e6:.0f} MB required"
+        )
 
 
 def make_data(folder: Path, train_clips: int) -> None:
@@ -171,6 +195,16 @@ def _pss(process: int, data_dir: Path) -> "Counter[bool]":
     return counted
 
 
+def growths(found: Mapping[int, Memory]) -> list[Growth]:
+    """Return the growth of each step from one number of trials to the next, then of them all."""
+    counts = sorted(found)
+    spans = [*pairwise(counts), (counts[0], counts[-1])]
+    return [
+        Growth(fewer, more, (found[more].own - found[fewer].own) / (more - fewer))
+        for fewer, more in spans
+    ]
+
+
 def opening_seconds(data_dir: Path) -> float:
     """Return how long train and valid take to open, in a process that has opened them before."""
     seconds = []
@@ -183,7 +217,7 @@ def opening_seconds(data_dir: Path) -> float:
 
 
 def main() -> None:
-    """Print the memory of 1, 2 and 4 concurrent trials, and its growth."""
+    """Print the memory of 1, 2 and 4 concurrent trials, and its growth at every step."""
     parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--clips", type=int, default=CLIPS["train"], help="in the train split")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
@@ -194,8 +228,7 @@ def main() -> None:
         size = sum(file.stat().st_size for file in data_dir.rglob("*.arrow"))
         opening = opening_seconds(data_dir)
         found = {count: measure(data_dir, count) for count in CONCURRENT}
-    fewest, most = CONCURRENT[0], CONCURRENT[-1]
-    growth = (found[most].own - found[fewest].own) / (most - fewest)
+    *steps, whole = growths(found)
     if arguments.json:
         print(
             json.dumps(
@@ -206,7 +239,17 @@ def main() -> None:
                     "mapped_mib": {
                         count: memory.dataset / MEBIBYTE for count, memory in found.items()
                     },
-                    "growth_mib_per_trial": growth / MEBIBYTE,
+                    "growth_mib_per_trial": whole.bytes_per_trial / MEBIBYTE,
+                    "within": whole.within,
+                    "steps": [
+                        {
+                            "fewer": step.fewer,
+                            "more": step.more,
+                            "growth_mib_per_trial": step.bytes_per_trial / MEBIBYTE,
+                            "within": step.within,
+                        }
+                        for step in steps
+                    ],
                 }
             )
         )
@@ -217,7 +260,7 @@ def main() -> None:
             f"{count} at once: {memory.own / MEBIBYTE:6.0f} MiB, and "
             f"{memory.dataset / MEBIBYTE:.0f} MiB of the dataset, once for all"
         )
-    print(f"each further trial: {growth / MEBIBYTE:.0f} MiB")
+    print(*steps, whole, sep="\n")
 
 
 if __name__ == "__main__":

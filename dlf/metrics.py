@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 class Metrics(BaseModel):
     """How well predictions meet the labels of a split."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     mae: float
     """mean absolute error, in units of sentiment"""

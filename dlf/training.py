@@ -36,7 +36,7 @@ class NonFiniteError(ArithmeticError):
 class EpochLosses(BaseModel):
     """The mean of every loss over the batches of an epoch, before its lambda."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     total: float
     task: float
@@ -49,7 +49,7 @@ class EpochLosses(BaseModel):
 class EpochRecord(BaseModel):
     """What one epoch of training came to."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     epoch: int
     """counted from 1"""

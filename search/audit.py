@@ -108,9 +108,13 @@ def _from_tune(trial: FrozenTrial, tune: TuneTrial | None) -> Iterator[str]:
         return
     if tune.epochs != epochs:
         yield f"{name}: Optuna has {epochs} epochs, Tune {tune.epochs}"
-    wanted = {OptunaState.FAIL: "ERROR", OptunaState.RUNNING: None}.get(trial.state, "TERMINATED")
+    failed = trial.state is OptunaState.FAIL
+    # A value that is no number is nothing to Tune; to us it is a failure.
+    wanted = "ERROR" if failed and tune.finite else "TERMINATED"
     if tune.status != wanted and trial.state.is_finished():
         yield f"{name}: Optuna has it {trial.state.name}, Tune {tune.status or 'under way'}"
+    elif not tune.finite and not failed:
+        yield f"{name}: Optuna has it {trial.state.name}, Tune a value that is no number"
 
 
 def _from_mlflow(trial: FrozenTrial, runs: Sequence[RecordedRun]) -> Iterator[str]:

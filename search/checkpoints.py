@@ -6,6 +6,7 @@ A trial writes it before it reports the epoch: what the search knows of is in th
 import os
 import pickle
 import shutil
+import zlib
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,16 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from dlf.command import one_line, reason_of
+
 STATE_FILE = "training.pt"
-STACK_FILE = "hung.txt"
+STACK_FILE = "hung.{pid}.txt"
+
+DAMAGE = (
+    *(OSError, EOFError, RuntimeError, ValueError),
+    *(BadZipFile, zlib.error, pickle.UnpicklingError),
+)
+"""what reading a file of torch's that was cut off or overwritten raises, wherever that is"""
 
 
 class DamagedCheckpointError(Exception):
@@ -34,8 +43,16 @@ class Checkpoints(BaseModel):
         return self.folder / f"trial-{number}"
 
     def stack_file(self, number: int) -> Path:
-        """Return the file into which a trial that hangs writes where it does."""
-        return self.of(number) / STACK_FILE
+        """Return the file into which this process writes where it hangs with a trial.
+
+        Tune sometimes begins a trial in a fresh worker that it gives up for one that came free.
+        """
+        return self.of(number) / STACK_FILE.format(pid=os.getpid())
+
+    def stack(self, number: int) -> str:
+        """Return what was written where a trial hung; nothing of one that did not."""
+        files = sorted(self.of(number).glob(STACK_FILE.format(pid="*")))
+        return next((stack for file in files if (stack := file.read_text("utf-8"))), "")
 
     def write(self, number: int, state: dict[str, Any]) -> None:
         """Replace the state of a trial.
@@ -53,7 +70,7 @@ class Checkpoints(BaseModel):
             unfinished.replace(path)
         except (OSError, RuntimeError) as error:
             unfinished.unlink(missing_ok=True)
-            raise OSError(f"the checkpoint {path} cannot be written: {error}") from error
+            raise OSError(f"the checkpoint {path} cannot be written: {_words_of(error)}") from error
 
     def read(self, number: int) -> dict[str, Any] | None:
         """Return the last state of a trial, or none where it has none.
@@ -70,7 +87,7 @@ class Checkpoints(BaseModel):
             if damaged is not None:
                 raise DamagedCheckpointError(f"{path} is damaged at {damaged}")
             state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-        except (OSError, BadZipFile, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        except DAMAGE as error:
             raise DamagedCheckpointError(f"{path} cannot be read: {error}") from error
         return state
 
@@ -84,3 +101,11 @@ class Checkpoints(BaseModel):
             number = folder.name.removeprefix("trial-")
             if number.isdecimal() and int(number) not in numbers:
                 self.discard(int(number))
+
+
+def _words_of(error: BaseException) -> str:
+    """Return what the system says, which torch covers with an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    return reason_of(cause) if cause is not None else one_line(error)

@@ -42,6 +42,8 @@ def local_ray() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    # Ray would print what befalls its workers among the lines of a search, or before its JSON.
+    ray._private.worker._worker_logs_enabled = False
     ray.init(
         address="local",
         include_dashboard=False,

@@ -1,4 +1,4 @@
-"""The mending of a journal file that a killed driver or a full disk has left half-written."""
+"""The journal file of a study, and its mending after a killed driver or a full disk."""
 
 import json
 import os
@@ -13,20 +13,21 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from dlf.command import BadInputError, reason_of
 
 ABANDONED_SECONDS = 5.0
-"""Optuna locks a journal for one write and its fsync; a lock older than this has no owner"""
+"""a journal is locked for one write and its fsync; a lock older than this has no owner"""
 
 _BLOCK = 1 << 16
 
-_UNDER_WAY = ("param_name", "intermediate_value", "system_attr")
-"""fields of records that only say how far a trial is"""
+_LASTING = ("state", "user_attr")
+"""fields of the records that begin or end a trial, or are our own attributes of it or the study"""
 
 
 class StudyJournal(JournalFileBackend):
     """Optuna's journal file, which is not begun anew where it was removed, and costs less time.
 
-    A parameter, an intermediate value or a rung is written at once and outlives the process, as
-    Optuna does it; for it to outlive a loss of power it waits for the trial's next attribute (the
-    seeds, before it is trained or tracked) or its end, instead of for a disk of its own each time.
+    Every record is written at once and outlives the process. Optuna also waits for the disk after
+    each of them, so that it outlives a loss of power; here a trial's number, parameters, rungs and
+    intermediate values wait for its next record that lasts: the seeds, which it has before it is
+    trained or tracked, or its end. Values that power takes away are reported again on resume.
     """
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -42,7 +43,7 @@ class StudyJournal(JournalFileBackend):
             with open(self._file_path, "ab") as file:
                 file.write(lines.encode())
                 file.flush()
-                if not all(any(field in log for field in _UNDER_WAY) for log in logs):
+                if any(field in log for log in logs for field in _LASTING):
                     os.fsync(file.fileno())
         finally:
             self._lock.release()

@@ -28,7 +28,7 @@ from search.search_plan import SearchPlan, plan_search
 from search.starting_points import copy_trials, enqueue
 from search.storage_failures import told_in_words
 from search.study import OpenStudy, StudyPlace
-from search.study_records import trials_differ
+from search.study_records import ends_of, trials_differ
 from search.study_trials import StudyTrials
 from search.summary import console_of, faults_of, result_of, study_record, summary_of
 from search.trainable import Workplace
@@ -115,6 +115,9 @@ def search(
     keeper = BudgetKeeper(plan.budget)
     try:
         mlflow.ready()
+        # A driver that was killed may have told the study of an end, and nobody else.
+        for number, outcome in ends_of(study).items():
+            mlflow.end_trial(number, outcome)
         train(request, plan, place, opened, keeper, recorder)
         summary, broken_off = summary_of(study), False
     except KeyboardInterrupt:

@@ -73,6 +73,12 @@ def outcome_of(trial: FrozenTrial) -> Outcome | None:
     return Outcome(state=OUR_STATES[trial.state], reason=trial.user_attrs.get(REASON))
 
 
+def ends_of(study: optuna.Study) -> dict[int, Outcome]:
+    """Return how each trial ended that did, by its number."""
+    ends = {trial.number: outcome_of(trial) for trial in own_trials(study)}
+    return {number: outcome for number, outcome in ends.items() if outcome is not None}
+
+
 def last_value(trial: FrozenTrial) -> float | None:
     """Return the best validation MAE that a trial reached, none where it reported nothing."""
     if trial.intermediate_values:

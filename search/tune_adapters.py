@@ -5,21 +5,19 @@ while running, only to the searcher at completion; the ledger takes it in there.
 in the driver is kept by the `Brake`, since Tune would take it for a fault of the trial.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
-from ray import cloudpickle
-from ray.exceptions import RayTaskError
 from ray.tune import Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from dlf.command import one_line
 from search.checkpoints import Checkpoints
+from search.failure_reasons import reason_of
 from search.ledger import TrialLedger
 from search.trainable import NOTES, OBJECTIVE, PLAN, record_of
 from search.tune_log import TuneLog
@@ -87,7 +85,8 @@ class Books:
     def report(self, key: str, result: dict[str, Any]) -> bool:
         """Enter a result; return whether its trial should go on."""
         record = record_of(result)
-        self.log.result(self.ledger.number(key), record.epoch)
+        finite = math.isfinite(record.best_mae)
+        self.log.result(self.ledger.number(key), record.epoch, finite=finite)
         for note in result[NOTES]:
             self.ledger.note(key, note)
         return self.ledger.report(key, record)
@@ -108,8 +107,8 @@ class Books:
     def fail(self, key: str, trial: Trial) -> None:
         """Keep why a trial failed, with the stack of one that hung."""
         reason = reason_of(trial)
-        stack_file = self.checkpoints.stack_file(self.ledger.number(key))
-        if stack_file.is_file() and (stack := stack_file.read_text(encoding="utf-8")):
+        stack = self.checkpoints.stack(self.ledger.number(key))
+        if stack:
             reason = f"it hung, and was ended, at {hanging_place(stack)}"
             self.ledger.note(key, stack)
         self.failures[key] = reason
@@ -152,15 +151,3 @@ class LedgerScheduler(NotRestored, FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Keep the reason, which the searcher is not told."""
         self._brake.guard(lambda: self._books.fail(trial.trial_id, trial), None)
-
-
-def reason_of(trial: Trial) -> str:
-    """Say in one line why a trial failed, from the error that Tune has just written down."""
-    if trial.pickled_error_file is None:
-        return "the trial could not be run"
-    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    if isinstance(error, RayTaskError):
-        error = error.cause
-        return f"{type(error).__name__}: {one_line(error)}"
-    last_words = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"the worker process died: {last_words[-1] if last_words else type(error).__name__}"

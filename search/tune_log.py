@@ -22,6 +22,8 @@ class TuneTrial(NamedTuple):
     """the last one that it reported"""
     status: TuneStatus | None
     """none while it was under way"""
+    finite: bool = True
+    """whether all that it reported were numbers; `epochs` counts what came before another one"""
 
 
 class TuneLog:
@@ -30,9 +32,10 @@ class TuneLog:
     def __init__(self, folder: Path) -> None:
         self._file = open_for_lines(folder / TUNE_LOG_FILE)
 
-    def result(self, number: int, epoch: int) -> None:
-        """Keep that Tune had a result of a trial."""
-        self._write({"trial": number, "epoch": epoch})
+    def result(self, number: int, epoch: int, *, finite: bool = True) -> None:
+        """Keep that Tune had a result of a trial, which may be one that is not a number."""
+        line: dict[str, int | str] = {"trial": number, "epoch": epoch}
+        self._write(line if finite else {**line, "finite": False})
 
     def ended(self, number: int, status: TuneStatus) -> None:
         """Keep that a trial ended for Tune."""
@@ -53,8 +56,10 @@ def read_tune_log(folder: Path) -> dict[int, TuneTrial]:
     for line in map(json.loads, complete_lines(folder / TUNE_LOG_FILE)):
         number = line["trial"]
         known = trials.get(number, TuneTrial(0, None))
-        if "epoch" in line:
-            trials[number] = TuneTrial(max(known.epochs, line["epoch"]), None)
+        if "status" in line:
+            trials[number] = known._replace(status=line["status"])
+        elif "finite" in line:
+            trials[number] = TuneTrial(known.epochs, None, finite=False)
         else:
-            trials[number] = TuneTrial(known.epochs, line["status"])
+            trials[number] = TuneTrial(max(known.epochs, line["epoch"]), None)
     return trials

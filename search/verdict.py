@@ -5,13 +5,16 @@ from datetime import UTC, datetime
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 
 from dlf.batching import Clips
 from dlf.command import WorkFailedError
-from dlf.data import open_test_split, read_manifest
+from dlf.data import Split, open_test_split, read_manifest
 from dlf.metrics import Metrics, compute_metrics
 from dlf.model import DLF
+from dlf.text.encoder import refuse_changed
 from dlf.text.finetuned import untrained_encoder
 from dlf.text.prepared import open_text, prepare_text
 from dlf.trained_model import ModelCard, TrainedModel
@@ -57,28 +60,36 @@ def trained_models(
 def read_test_split(
     study: optuna.Study, models: Sequence[TrainedModel], data: TrialData, device: str
 ) -> list[Metrics]:
-    """Evaluate each model on the test split; the study remembers every such reading."""
+    """Evaluate each model on the test split; the study remembers every such reading.
+
+    What can fail fails before that: an encoder that has changed, a model that predicts nothing.
+    """
+    if data.text.encoder is not None:
+        refuse_changed(data.text.encoder)
+    few = data.open().valid.take(np.arange(2))
+    for trained in models:
+        _predictions(trained, few, device)
     reads = [*study.user_attrs.get(_TEST_READS, []), datetime.now(UTC).isoformat()]
     study.set_user_attr(_TEST_READS, reads)
     test = open_test_split(data.dataset, data.data_dir)
     prepare_text(data.text, data.dataset, data.data_dir, [test], device=device)
     split = open_text(data.text, data.dataset, data.data_dir, test)
     return [
-        compute_metrics(
-            predict(
-                trained.model.to(device),
-                Clips(split, trained.card.sizes, trained.config, device),
-                trained.config,
-            ),
-            split.labels,
-        )
-        for trained in models
+        compute_metrics(_predictions(trained, split, device), split.labels) for trained in models
     ]
 
 
 def test_reads(study: optuna.Study) -> int:
     """Return how often promotions of the study have read the test split."""
     return len(study.user_attrs.get(_TEST_READS, []))
+
+
+def _predictions(trained: TrainedModel, split: Split, device: str) -> NDArray[np.float32]:
+    """Return what a model says of a split; it comes back to the CPU."""
+    clips = Clips(split, trained.card.sizes, trained.config, device)
+    predictions = predict(trained.model.to(device), clips, trained.config)
+    trained.model.to("cpu")
+    return predictions
 
 
 def _final_state(checkpoints: Checkpoints, number: int) -> dict[str, Any]:

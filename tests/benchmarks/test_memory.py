@@ -3,7 +3,16 @@
 import os
 from pathlib import Path
 
-from benchmarks.memory import CLIPS, STEPS, WIDTHS, make_data, memory_of
+from benchmarks.memory import (
+    CLIPS,
+    STEPS,
+    WIDTHS,
+    Growth,
+    Memory,
+    growths,
+    make_data,
+    memory_of,
+)
 from dlf.data import open_split, read_manifest
 
 
@@ -27,3 +36,19 @@ def test_pages_of_the_dataset_are_counted_apart(tmp_path: Path) -> None:
     after = memory_of(os.getpid(), tmp_path)
     assert 0.9 * train.text.values.nbytes < after.dataset
     assert after.own - before.own < 20 << 20
+
+
+def test_the_growth_of_every_step_is_told_and_held_against_what_is_required() -> None:
+    own = {1: 1_000_000_000, 2: 1_400_000_000, 4: 2_480_000_000}
+    found = growths({count: Memory(size, 7, count) for count, size in own.items()})
+    assert [(g.fewer, g.more, g.bytes_per_trial, g.within) for g in found] == [
+        (1, 2, 400e6, True),
+        (2, 4, 540e6, False),
+        (1, 4, 1480e6 / 3, True),
+    ]
+    assert [str(growth) for growth in found] == [
+        "from 1 to 2, each further trial: 381 MiB (400 MB), within the 500 MB required",
+        "from 2 to 4, each further trial: 515 MiB (540 MB), NOT within the 500 MB required",
+        "from 1 to 4, each further trial: 470 MiB (493 MB), within the 500 MB required",
+    ]
+    assert Growth(1, 2, 500e6).within

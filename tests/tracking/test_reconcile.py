@@ -111,9 +111,12 @@ def test_what_the_store_refuses_costs_its_own_trial_alone(
 ) -> None:
     working = mlflow.MlflowClient.create_run
 
+    def refuse(*_: object, **__: object) -> None:
+        raise mlflow.MlflowException.invalid_parameter_value("an odd number")
+
     def choosy(client: mlflow.MlflowClient, *args: object, **named: object) -> object:
         if named["run_name"] == "trial 1":
-            raise mlflow.MlflowException.invalid_parameter_value("an odd number")
+            refuse()
         return working(client, *args, **named)
 
     monkeypatch.setattr(mlflow.MlflowClient, "create_run", choosy)
@@ -122,8 +125,13 @@ def test_what_the_store_refuses_costs_its_own_trial_alone(
     assert "refused a part of 1 trial (trial 1: an odd number)" in missing
     assert send(sqlite_location, journal_file) == {1: "an odd number"}
     assert sorted(recorded_trials(sqlite_location, "c")) == [0, 2]
+
+    monkeypatch.setattr(mlflow.MlflowClient, "create_run", working)
+    monkeypatch.setattr(mlflow.MlflowClient, "log_text", refuse)
+    recorder = MlflowRecorder(sqlite_location, study_of("c"), journal_file)
+    recorder.run_id(1)
     monkeypatch.undo()
-    assert send(sqlite_location, journal_file) == {}
+    assert recorder.finish(SUMMARY) is None
     check(sqlite_location, "c")
 
 

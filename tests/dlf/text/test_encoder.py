@@ -147,7 +147,7 @@ def test_weights_of_older_versions_of_torch_that_are_cut_short_are_refused(
     lengths = [0, *range(1, 400, 7), *range(400, len(content), 401), len(content) - 1]
     for length in lengths:
         path.write_bytes(content[:length])
-        with pytest.raises(BadInputError, match="pytorch_model.bin are damaged or cut short"):
+        with pytest.raises(BadInputError, match=r"pytorch_model.bin are damaged or cut short"):
             find_encoder(str(folder))
 
 
@@ -186,7 +186,7 @@ def test_offline_and_not_cached_names_both_ways_out(tmp_path: Path) -> None:
     assert "--text-encoder a folder or minilm" in done.stderr
 
 
-@pytest.mark.parametrize("kept", ["*", "[!v]*.json", "*.txt", "*.safetensors", "*[!s]"])
+@pytest.mark.parametrize("kept", ["*", "[cm]*", "[mtv]*", "[ctv]*"])
 def test_what_a_cached_encoder_of_the_hub_lacks_is_fetched(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
 ) -> None:

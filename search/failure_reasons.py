@@ -1,0 +1,56 @@
+"""Why a trial failed, in one line, from the error that Ray Tune has written down of it."""
+
+import re
+from pathlib import Path
+
+from ray import cloudpickle
+from ray.exceptions import RayActorError, RayTaskError
+from ray.tune.experiment import Trial
+
+from dlf.command import one_line
+
+UNKNOWN = "the trial could not be run"
+
+
+def reason_of(trial: Trial) -> str:
+    """Say why a trial failed: what it raised, or that its process died."""
+    if trial.pickled_error_file is not None:
+        error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        if isinstance(error, RayTaskError):
+            return _raised(error.cause)
+        if isinstance(error, RayActorError) and error.actor_init_failed:
+            return _end_of_traceback(str(error))
+        return _death(str(error))
+    if trial.error_file is not None:
+        # Tune pickles no other error; Ray's own of a worker that it killed for memory is one.
+        return _death(Path(trial.error_file).read_text(encoding="utf-8"))
+    return UNKNOWN
+
+
+def _raised(error: BaseException) -> str:
+    name, words = type(error).__name__, one_line(error)
+    return name if words == name else f"{name}: {words}"
+
+
+def _end_of_traceback(text: str) -> str:
+    """Return what was raised, which follows the last indented line."""
+    end: list[str] = []
+    for line in text.splitlines():
+        end = [] if line.startswith(" ") else [*end, line.strip()]
+    return " ".join(end) or UNKNOWN
+
+
+def _death(text: str) -> str:
+    if "low on memory" in text:
+        used = re.search(r"[\d.]+GB used / [\d.]+GB", text)
+        return "the worker process was killed by Ray, since its machine ran low on memory" + (
+            f" ({used[0]})" if used else ""
+        )
+    detail = re.search(r"Worker exit detail: (.*?)( Some common causes.*)?$", text, re.MULTILINE)
+    if detail is not None:
+        return (
+            "the worker process died: it was killed, crashed, or had no memory left "
+            f"(Ray says: {detail[1]})"
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"the worker process died: {lines[-1]}" if lines else UNKNOWN
