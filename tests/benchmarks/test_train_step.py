@@ -42,7 +42,7 @@ def test_the_json_has_what_was_measured(measured: dict[str, dict[str, float]]) -
     assert list(measured) == ["gemm_gflops", "reference", "masked"]
     for padding in ("reference", "masked"):
         assert list(measured[padding]) == ["train", "eval", "operators"]
-        assert 0 < measured[padding]["eval"] < measured[padding]["train"]
+        assert min(measured[padding].values()) > 0
 
 
 def test_masked_padding_is_cheaper(measured: dict[str, dict[str, float]]) -> None:

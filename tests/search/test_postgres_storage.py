@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
-from search.study import StudyPlace
+from search.study import SearchSettings, StudyPlace
 from tests.support.postgres import PostgresServer
 from tests.support.simulation import SimulatedSearch
 
@@ -17,20 +17,21 @@ def test_a_study_lives_in_postgres(
 ) -> None:
     place = StudyPlace("mosi", tmp_path, postgres_url)
     place.refuse_if_taken()
-    study = place.create(simulated.identity, seed=0)
+    study = place.create(simulated.identity, SearchSettings(trials=1, seed=0)).study
     trial = study.ask()
     trial.report(0.9, step=1)
     study.tell(trial, 0.8)
-    found, identity = StudyPlace("mosi", tmp_path, postgres_url).load()
-    assert identity == simulated.identity
-    assert [(trial.value, trial.intermediate_values) for trial in found.trials] == [(0.8, {1: 0.9})]
+    opened = StudyPlace("mosi", tmp_path, postgres_url).load()
+    assert opened.identity == simulated.identity
+    found = opened.study.trials
+    assert [(trial.value, trial.intermediate_values) for trial in found] == [(0.8, {1: 0.9})]
 
 
 def test_a_study_goes_on_when_its_server_is_back(
     simulated: SimulatedSearch, tmp_path: Path, postgres_server: PostgresServer
 ) -> None:
     place = StudyPlace("outage", tmp_path, postgres_server.url)
-    study = place.create(simulated.identity, seed=0)
+    study = place.create(simulated.identity, SearchSettings(trials=1, seed=0)).study
     trial = study.ask()
     postgres_server.stop()
     try:
@@ -42,5 +43,4 @@ def test_a_study_goes_on_when_its_server_is_back(
         postgres_server.start()
     trial.report(0.9, step=1)
     study.tell(trial, 0.8)
-    found, _ = place.load()
-    assert [trial.state for trial in found.trials] == [TrialState.COMPLETE]
+    assert [trial.state for trial in place.load().study.trials] == [TrialState.COMPLETE]

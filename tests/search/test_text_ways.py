@@ -61,7 +61,7 @@ def test_the_first_line_says_which_way_and_why(promoted: Promoted) -> None:
 
 
 def test_the_study_and_its_run_remember_it(promoted: Promoted) -> None:
-    _, identity = StudyPlace("tiny", promoted.folder / "runs", None).load()
+    identity = StudyPlace("tiny", promoted.folder / "runs", None).load().identity
     assert identity.text.way == promoted.way
     assert identity.text.encoder is not None
     assert ("text_learning_rate" in identity.space.parameters) == (promoted.way == "finetune")
@@ -70,6 +70,7 @@ def test_the_study_and_its_run_remember_it(promoted: Promoted) -> None:
         "dlf.text": promoted.way,
         "dlf.text_encoder": identity.text.encoder.name,
         "dlf.text_encoder_revision": identity.text.encoder.revision,
+        "dlf.text_reason": f"{promoted.way} {promoted.folder}/encoder (16 wide): as asked",
     }
 
 
