@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import ray
@@ -17,9 +17,10 @@ from ray.tune.experiment import Trial
 from search.carried_data import carried_data
 from search.interruption import interruptible
 from search.ledger import TrialLedger
+from search.ray_head import refuse_if_ray_died
 from search.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace
 from search.trials import TrialPlan
-from search.tune_adapters import Books, Brake, LedgerScheduler, LedgerSearcher
+from search.tune_adapters import Books, Brake, BrakePulledError, LedgerScheduler, LedgerSearcher
 from search.tune_log import TuneLog
 
 RAY_SETTINGS = {
@@ -78,7 +79,7 @@ def run_trials(
         look: called now and then; what it raises ends the run.
         trainable: what trains.
     """
-    brake = Brake(look)
+    brake = Brake(look, refuse_if_ray_died)
     resources = workplace.resources
     # Of no use to anybody once Tune has ended; what it said is in the log beside it.
     shutil.rmtree(folder / TUNE_FOLDER, ignore_errors=True)
@@ -111,8 +112,11 @@ def run_trials(
             brake.cause = brake.cause or KeyboardInterrupt()
 
         with interruptible(rest):
-            tuner.fit()
-            brake.stop_all()
+            with suppress(BrakePulledError):
+                tuner.fit()
+                brake.stop_all()
+            if brake.cause is not None:
+                raise brake.cause
     shutil.rmtree(folder / TUNE_FOLDER, ignore_errors=True)
 
 

@@ -77,7 +77,7 @@ class StudyPlace:
 
     def refuse_if_absent(self) -> None:
         """Raise `BadInputError` when there is no study to resume."""
-        if not self._is_there():
+        if not self._is_there() or self._is_unborn():
             raise BadInputError(
                 f"there is no study {self.name!r} in {self.shown_storage} to resume; leave "
                 "--resume out to begin it"
@@ -188,6 +188,11 @@ class StudyPlace:
         if file is not None and not file.exists():
             return False
         return self.name in optuna.get_all_study_names(self._storage())
+
+    def _is_unborn(self) -> bool:
+        """Return whether a driver was killed while it created the study, which may begin anew."""
+        study = self._load()
+        return _IDENTITY not in study.user_attrs and not study.get_trials(deepcopy=False)
 
     def _storage(self) -> BaseStorage:
         try:

@@ -35,15 +35,21 @@ class NotRestored:
         return {}
 
 
-class Brake(NotRestored, Stopper):
-    """Ends Tune between two of its events, by raising there what it was pulled for.
+class BrakePulledError(BaseException):
+    """What passes through Tune, which would wait for the trials under way on any `Exception`."""
 
-    Now and then it looks whether the search may go on; what `look` raises is a cause like others.
+
+class Brake(NotRestored, Stopper):
+    """Ends Tune between two of its events, and keeps why.
+
+    Now and then, and always, it looks whether the search may go on; what `look` or `look_always`
+    raises is a cause like others.
     """
 
-    def __init__(self, look: Callable[[], None]) -> None:
+    def __init__(self, look: Callable[[], None], look_always: Callable[[], None]) -> None:
         self.cause: BaseException | None = None
         self._look = look
+        self._look_always = look_always
         self._looked = monotonic()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -51,12 +57,13 @@ class Brake(NotRestored, Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Raise the cause, if there is one."""
+        """Raise `BrakePulledError` when there is a cause."""
         if monotonic() - self._looked > LOOK_SECONDS:
             self.guard(self._look, None)
             self._looked = monotonic()
+        self.guard(lambda: None, None)
         if self.cause is not None:
-            raise self.cause
+            raise BrakePulledError
         return False
 
     def guard(self, work: Callable[[], Result], otherwise: Result) -> Result:
@@ -64,6 +71,7 @@ class Brake(NotRestored, Stopper):
         if self.cause is not None:
             return otherwise
         try:
+            self._look_always()
             return work()
         # Whatever it is, it is raised again outside of Tune.
         except Exception as error:
