@@ -28,13 +28,13 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
-from simulated_driver import Driven, MadeUpStudy, Unrecorded, drive, made_up_record
+from simulated_driver import Driven, MadeUpStudy, Unrecorded, drive, made_up_facts, made_up_record
 
 from search.checkpoints import Checkpoints
 from search.engine import local_ray, run_trials
 from search.resources import Resources
 from search.space import Space
-from search.trainable import NOTES, OBJECTIVE, RECORD, Workplace
+from search.trainable import FACTS, NOTES, OBJECTIVE, RECORD, Workplace
 from tracking.location import resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
@@ -55,6 +55,7 @@ NAMES = {
     "stock": "stock Tune, OptunaSearch, ASHA",
 }
 RECORD_JSON = made_up_record(1, 1.0, finished=True).model_dump_json()
+FACTS_JSON = made_up_facts(epochs=1).model_dump_json()
 
 
 class NoWork(tune.Trainable):
@@ -69,7 +70,13 @@ class NoWork(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Report."""
-        return {RECORD: RECORD_JSON, NOTES: [], OBJECTIVE: 1.0, "done": True}
+        return {
+            RECORD: RECORD_JSON,
+            FACTS: FACTS_JSON,
+            NOTES: [],
+            OBJECTIVE: 1.0,
+            "done": True,
+        }
 
 
 def no_work(_config: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from search.study import SearchSettings, StudyPlace
 from search.study_trials import StudyTrials
 from search.trials import TrialPlan
 from tracking.recorder import Recorder
-from tracking.records import Outcome, Summary, TrialRecord
+from tracking.records import Outcome, Summary, TrialFacts, TrialRecord
 
 EPOCHS = 20
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -40,6 +40,9 @@ class Unrecorded(Recorder):
         """Do nothing."""
 
     def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Do nothing."""
+
+    def log_facts(self, number: int, facts: TrialFacts) -> None:
         """Do nothing."""
 
     def end_trial(self, number: int, outcome: Outcome) -> None:
@@ -159,6 +162,20 @@ def made_up_record(epoch: int, mae: float, *, finished: bool) -> EpochRecord:
         learning_rate=1e-4,
         seconds=0.1,
         finished=finished,
+    )
+
+
+def made_up_facts(*, epochs: int) -> TrialFacts:
+    """Return what a training of so many epochs could have taken."""
+    return TrialFacts(
+        host="nowhere",
+        device="cpu",
+        device_share="1 CPU",
+        parameters=1_000_000,
+        epochs=epochs,
+        seconds_per_epoch=0.1,
+        samples_per_second=1000.0,
+        peak_memory_mb=500.0,
     )
 
 

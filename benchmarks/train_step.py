@@ -31,10 +31,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dlf.allocator import keep_freed_memory
 from dlf.batching import Clips
 from dlf.config import Config
+from dlf.inference import predict
 from dlf.modalities import MODALITIES, InputSizes, Modality, PerModality
 from dlf.model import DLF
 from dlf.optimisation import Optimisation
-from dlf.training import predict
 
 SIZES = InputSizes(
     widths=PerModality(text=768, audio=5, vision=20),

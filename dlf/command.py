@@ -52,6 +52,13 @@ def positive_int(text: str) -> int:
     return int(text)
 
 
+def count_int(text: str) -> int:
+    """Parse a whole number that may be 0, for argparse's `type`."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
 def seed_int(text: str) -> int:
     """Parse a whole number that can seed every generator we use, for argparse's `type`."""
     if not text.isdecimal() or int(text) > MAX_SEED:

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from dlf.batching import Clips, LabelledClips
 from dlf.config import Config
+from dlf.inference import predict
 from dlf.losses import LossTerms
 from dlf.metrics import Metrics, compute_metrics
 from dlf.modalities import InputSizes
 from dlf.model import DLF
-from dlf.optimisation import Learned, Optimisation, autocast
+from dlf.optimisation import Learned, Optimisation
 from dlf.text.finetuned import TextEncoder
 
 READ_EVERY = {"cpu": 1, "cuda": 16}
@@ -100,6 +101,8 @@ class Training:
         torch.manual_seed(seed)
         self.model = DLF(config.model, sizes, text_encoder).to(device)
         self.best_weights = _copy_of(self.model)
+        self.best_predictions = np.zeros(len(valid.labels), dtype=np.float32)
+        """[N] of the validation split, by the best weights"""
         self._train = Clips(train, sizes, config, device)
         self._valid = Clips(valid, sizes, config, device)
         self._optimisation = Optimisation(self.model, config, device)
@@ -126,7 +129,8 @@ class Training:
         torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0]))
         learning_rate = self._optimisation.learning_rate
         loss, train = self._optimise(epoch)
-        valid = compute_metrics(predict(self.model, self._valid, self.config), _labels(self._valid))
+        predictions = predict(self.model, self._valid, self.config)
+        valid = compute_metrics(predictions, _labels(self._valid))
         if not math.isfinite(valid.mae):
             raise NonFiniteError(f"a validation prediction is not finite after epoch {epoch}")
         self._optimisation.end_epoch(valid.mae)
@@ -135,6 +139,7 @@ class Training:
             best_mae, best_epoch = self.history[-1].best_mae, self.history[-1].best_epoch
         else:
             self.best_weights = _copy_of(self.model)
+            self.best_predictions = predictions
         record = EpochRecord(
             epoch=epoch,
             loss=loss,
@@ -153,9 +158,11 @@ class Training:
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs, in plain values and the live tensors."""
         return {
+            "seed": self.seed,
             "model": self.model.state_dict(),
             "optimisation": self._optimisation.state(),
             "best_weights": self.best_weights,
+            "best_predictions": torch.from_numpy(self.best_predictions),
             "history": [record.model_dump() for record in self.history],
         }
 
@@ -164,6 +171,7 @@ class Training:
         self.model.load_state_dict(state["model"])
         self._optimisation.restore(state["optimisation"])
         self.best_weights = state["best_weights"]
+        self.best_predictions = state["best_predictions"].numpy()
         self.history = [EpochRecord.model_validate(record) for record in state["history"]]
 
     def _optimise(self, epoch: int) -> tuple[EpochLosses, Metrics]:
@@ -187,18 +195,6 @@ class Training:
                     raise NonFiniteError(
                         f"loss/{name} is {value} in epoch {epoch}, by batch {batch}"
                     )
-
-
-@torch.inference_mode()
-def predict(model: DLF, clips: Clips, config: Config) -> NDArray[np.float32]:
-    """Return the predicted sentiment [N] of every clip, in the order of the split."""
-    model.eval()
-    predictions = torch.empty(len(clips))
-    orders = clips.in_order_of_length()
-    with autocast(config, clips.device.type):
-        for rows, batch in zip(orders, clips.batches(orders), strict=True):
-            predictions[rows] = model.predict(batch.inputs).float().cpu()
-    return predictions.numpy()
 
 
 def _labels(clips: Clips) -> NDArray[np.float32]:

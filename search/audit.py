@@ -20,7 +20,7 @@ from search.tune_log import TuneTrial, read_tune_log
 from tracking.journal import TRACKING_FILE, JournaledTrial, journaled_trials
 from tracking.location import resolve
 from tracking.recorded import RecordedRun, recorded_trials
-from tracking.study_runs import TRIAL_ENDINGS
+from tracking.run_names import TRIAL_ENDINGS
 
 UNENDED = ("RUNNING", "KILLED")
 """the status of a run whose trial is under way, or was when its search was interrupted"""
@@ -137,7 +137,8 @@ def _from_mlflow(trial: FrozenTrial, runs: Sequence[RecordedRun]) -> Iterator[st
 
 
 def _from_journal(trial: FrozenTrial, known: JournaledTrial) -> Iterator[str]:
-    if known.outcome != outcome_of(trial):
+    # A driver that was killed may have told the study of an end and nobody else; a resume tells it.
+    if known.outcome not in (None, outcome_of(trial)):
         yield "the journal has another end"
     trained = DUPLICATE_OF not in trial.user_attrs
     if trained and sorted(trial.intermediate_values) != list(known.epochs):

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import one_line, reason_of
 
 STATE_FILE = "training.pt"
+PREDICTIONS_FILE = "valid_predictions.npy"
 STACK_FILE = "hung.{pid}.txt"
 
 DAMAGE = (
@@ -71,6 +74,30 @@ class Checkpoints(BaseModel):
         except (OSError, RuntimeError) as error:
             unfinished.unlink(missing_ok=True)
             raise OSError(f"the checkpoint {path} cannot be written: {_words_of(error)}") from error
+
+    def write_predictions(self, number: int, predictions: NDArray[np.float32]) -> None:
+        """Replace what a trial's best weights predict, [seeds, clips]; `write` has been called.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        path = self.of(number) / PREDICTIONS_FILE
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        with unfinished.open("wb") as file:
+            np.save(file, predictions)
+        unfinished.replace(path)
+
+    def read_predictions(self, number: int) -> NDArray[np.float32] | None:
+        """Return what a trial's best weights predict, [seeds, clips]; none where nothing is left.
+
+        Raises:
+            OSError: when it cannot be read.
+        """
+        path = self.of(number) / PREDICTIONS_FILE
+        if not path.exists():
+            return None
+        predictions: NDArray[np.float32] = np.load(path)
+        return predictions
 
     def read(self, number: int) -> dict[str, Any] | None:
         """Return the last state of a trial, or none where it has none.

@@ -6,13 +6,25 @@ then lost nothing, since what the source knows can be told again.
 """
 
 import math
+from dataclasses import dataclass
 
 from dlf.training import EpochRecord
+from search.code_version import code_revision
 from search.trials import Settled, TrialPlan, TrialSource
 from tracking.recorder import Recorder
-from tracking.records import Outcome, TrialRecord, TrialState
+from tracking.records import Outcome, TrialFacts, TrialRecord, TrialState
 
 NO_RESULT = "the trial ended without a result"
+
+
+@dataclass
+class UnderWay:
+    """A trial that was begun and has not ended."""
+
+    number: int
+    epoch: int = 0
+    facts: TrialFacts | None = None
+    ending: Outcome | None = None
 
 
 class TrialLedger:
@@ -24,9 +36,7 @@ class TrialLedger:
     def __init__(self, source: TrialSource, recorder: Recorder) -> None:
         self._source = source
         self._recorder = recorder
-        self._numbers: dict[str, int] = {}
-        self._epochs: dict[str, int] = {}
-        self._endings: dict[str, Outcome] = {}
+        self._under_way: dict[str, UnderWay] = {}
 
     def start(self, key: str) -> TrialPlan | None:
         """Begin the next trial that must be trained, if there is one."""
@@ -38,56 +48,58 @@ class TrialLedger:
                     params=plan.params,
                     config_yaml=plan.config.to_yaml() if isinstance(plan, TrialPlan) else "",
                     seed=plan.seeds[0],
+                    code=code_revision(),
                 )
             )
             if isinstance(plan, TrialPlan):
-                self._numbers[key] = plan.number
-                self._epochs[key] = 0
+                self._under_way[key] = UnderWay(plan.number)
                 return plan
             self._settle(plan)
         return None
 
     def number(self, key: str) -> int:
         """Return the number of a trial under way."""
-        return self._numbers[key]
+        return self._under_way[key].number
 
-    def report(self, key: str, record: EpochRecord) -> bool:
-        """Enter an epoch; return whether the trial should go on.
+    def report(self, key: str, record: EpochRecord, facts: TrialFacts | None = None) -> bool:
+        """Enter an epoch, and what the trial took so far; return whether it should go on.
 
         An epoch that was entered already is not entered again.
         """
-        if record.epoch <= self._epochs[key]:
-            return key not in self._endings
-        self._epochs[key] = record.epoch
-        number = self._numbers[key]
+        trial = self._under_way[key]
+        trial.facts = facts
+        if record.epoch <= trial.epoch:
+            return trial.ending is None
+        trial.epoch = record.epoch
         if not math.isfinite(record.best_mae):
             reason = f"valid/mae is {record.valid.mae} after epoch {record.epoch}"
-            self._endings[key] = Outcome(state=TrialState.FAILED, reason=reason)
+            trial.ending = Outcome(state=TrialState.FAILED, reason=reason)
             return False
-        self._recorder.log_epoch(number, record.epoch, record.named())
-        outcome = self._source.report(number, record)
+        self._recorder.log_epoch(trial.number, record.epoch, record.named())
+        outcome = self._source.report(trial.number, record)
         if record.finished:
             outcome = Outcome(state=TrialState.COMPLETE)
         if outcome is not None:
-            self._endings[key] = outcome
+            trial.ending = outcome
         return outcome is None
 
     def note(self, key: str, text: str) -> None:
         """Enter something worth knowing about a trial."""
-        self._source.note(self._numbers[key], text)
+        self._source.note(self._under_way[key].number, text)
 
     def end(self, key: str, failure: str | None = None) -> None:
         """Close a trial: as failed for a reason, else as its reports have decided."""
-        if failure is None:
-            outcome = self._endings.get(key, Outcome(state=TrialState.FAILED, reason=NO_RESULT))
-        else:
+        trial = self._under_way[key]
+        if failure is not None:
             outcome = Outcome(state=TrialState.FAILED, reason=failure)
-        number = self._numbers[key]
-        followers = self._source.end(number, outcome)
-        for ended in (number, *followers):
+        else:
+            outcome = trial.ending or Outcome(state=TrialState.FAILED, reason=NO_RESULT)
+        if trial.facts is not None:
+            self._recorder.log_facts(trial.number, trial.facts)
+        followers = self._source.end(trial.number, outcome)
+        for ended in (trial.number, *followers):
             self._recorder.end_trial(ended, outcome)
-        del self._numbers[key], self._epochs[key]
-        self._endings.pop(key, None)
+        del self._under_way[key]
 
     def _settle(self, plan: Settled) -> None:
         if plan.outcome is not None:

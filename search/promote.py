@@ -11,6 +11,7 @@ MLflow as dlf-<dataset> under the alias `champion`.
 import sys
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 from dlf.command import (
     EXIT_DONE,
@@ -29,13 +30,16 @@ from search.promotion import Promotion
 from search.resources import fit_resources
 from search.study import StudyPlace, make_folder
 from search.study_records import trial_name
+from search.tracked_study import tracked_study
 from search.trainable import Workplace
 from search.verdict import test_reads
-from tracking.console import ConsoleRecorder
+from tracking.console import onlooker_on
 from tracking.journal import TRACKING_FILE
 from tracking.location import resolve
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.records import Ending, StudyRecord, Summary
+from tracking.progress import Bounds, Progress
+from tracking.recorder import Recorders
+from tracking.records import Ending, Summary
 
 
 class PromotionRequest(SharedRequest):
@@ -76,8 +80,11 @@ def main() -> int:
         name = f"promotion of {request.study}"
         folder = place.folder / "promotions" / f"{datetime.now():%Y%m%d-%H%M%S}"
         make_folder(folder)
-        record = StudyRecord(name=name, dataset=identity.dataset, tags=identity.tags())
-        mlflow = MlflowRecorder(location, record, folder / TRACKING_FILE)
+        record = tracked_study(name, uuid4().hex, identity, request.data_dir, {})
+        shown = Progress(Bounds(trials=trials.total))
+        onlookers = [] if request.json_only else [onlooker_on(sys.stdout, shown)]
+        tell = onlookers[0].say if onlookers else _say_nothing
+        mlflow = MlflowRecorder(location, record, folder / TRACKING_FILE, tell=tell)
         mlflow.ready()
         promotion = Promotion(
             study=study,
@@ -92,7 +99,6 @@ def main() -> int:
             location=location,
             mlflow=mlflow,
         )
-        onlookers = [] if request.json_only else [ConsoleRecorder(sys.stdout, trials.total)]
         summary = Summary(ending=Ending.FAILED)
         try:
             promotion.train(onlookers)
@@ -102,11 +108,13 @@ def main() -> int:
             summary = Summary(ending=Ending.INTERRUPTED)
             raise
         finally:
-            missing = mlflow.finish(summary)
+            missing = Recorders([mlflow, *onlookers]).finish(summary)
     if request.json_only:
         print(result.model_dump_json())
     else:
         print(result.describe(location.shown, test_reads(study)))
+    if mlflow.unsent is not None:
+        print(mlflow.unsent, file=sys.stderr)
     if missing is not None:
         raise WorkFailedError(missing)
     return EXIT_DONE
@@ -123,6 +131,10 @@ def read_request() -> PromotionRequest:
     add("--max-epochs", type=positive_int, metavar="N", help="left out: those of the search")
     add_shared_flags(parser)
     return PromotionRequest.model_validate(vars(parser.parse_args()))
+
+
+def _say_nothing(_: str) -> None:
+    pass
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """A promotion, from the finalists of a study to a registered model."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 
-from dlf.command import WorkFailedError
+from dlf.command import WorkFailedError, one_line
 from search.engine import run_trials
+from search.final_figures import keep_final
 from search.finalists import FinalistTrials
+from search.kept_results import KeptResults
 from search.ledger import TrialLedger
 from search.promotion_result import PromotionResult
 from search.trainable import Workplace
@@ -17,6 +20,7 @@ from tracking.location import TrackingLocation
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
 from tracking.registry import register_champion
+from tracking.study_files import StudyFiles
 
 TEST_FILE = "test.json"
 
@@ -38,7 +42,9 @@ class Promotion:
         Raises:
             WorkFailedError: when one of them failed, for then they cannot be compared.
         """
-        ledger = TrialLedger(self.trials, Recorders([self.mlflow, *onlookers]))
+        checkpoints, files = self.workplace.checkpoints, StudyFiles(self.folder)
+        kept = KeptResults(checkpoints, files, self.workplace.data, models=0)
+        ledger = TrialLedger(self.trials, Recorders([kept, self.mlflow, *onlookers]))
         run_trials(ledger, self.workplace, self.folder, keep_checkpoints=True)
         self.trials.refuse_failures()
 
@@ -55,11 +61,17 @@ class Promotion:
         data = self.workplace.data
         models = trained_models(winner, data, self.workplace.checkpoints, numbers)
         device = self.workplace.resources.device
-        tests = read_test_split(self.study, models, data, device)
+        verdict = read_test_split(self.study, models, data, device)
+        tests = verdict.metrics
         test = mean_metrics(tests)
         (self.folder / TEST_FILE).write_text(test.model_dump_json(indent=2), encoding="utf-8")
         best = min(range(len(models)), key=lambda index: models[index].card.valid.mae)
         models[best].save(self.folder / "model")
+        kept = StudyFiles(self.folder).artifacts
+        try:
+            keep_final(kept, verdict, models[best], best, device)
+        except (OSError, RuntimeError, ValueError) as error:
+            print(f"{kept} lacks some figures of the model: {one_line(error)}", file=sys.stderr)
         try:
             registered = register_champion(
                 self.location,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from dlf.command import BadInputError, CommandParser, positive_int, seed_int
+from dlf.command import BadInputError, CommandParser, count_int, positive_int, seed_int
 from dlf.data import DATASETS
 from dlf.text.source import TEXT_WAYS, TextWay
 from search.arguments import SharedRequest, add_shared_flags
@@ -15,6 +15,7 @@ from search.schedulers import SCHEDULERS, SchedulerName
 
 DEFAULT_TRIALS = 20
 DEFAULT_EPOCHS = 30
+DEFAULT_CHECKPOINTS = 5
 
 
 class SearchRequest(SharedRequest):
@@ -49,6 +50,9 @@ class SearchRequest(SharedRequest):
     text: TextWay | None
     text_encoder: str | None
 
+    tracking_offline: bool
+    keep_checkpoints: int
+
 
 def read_request() -> SearchRequest:
     """Read the command line."""
@@ -79,6 +83,18 @@ def read_request() -> SearchRequest:
         "--text-encoder",
         metavar="NAME",
         help="minilm, a name on the Hugging Face hub, or a folder; left out: the one at hand",
+    )
+    add(
+        "--tracking-offline",
+        action="store_true",
+        help="begin although MLflow does not answer; it is told later",
+    )
+    add(
+        "--keep-checkpoints",
+        type=count_int,
+        default=DEFAULT_CHECKPOINTS,
+        metavar="N",
+        help="keep the models of the best N trials",
     )
     add_shared_flags(parser)
     args = parser.parse_args()

@@ -23,6 +23,12 @@ class Resources(BaseModel):
         """The device of every trial."""
         return "cuda" if self.gpus_per_trial > 0 else "cpu"
 
+    @property
+    def share(self) -> str:
+        """What a trial gets, in words."""
+        cpus = f"{self.cpus_per_trial:g} CPU"
+        return f"{self.gpus_per_trial:g} GPU, {cpus}" if self.gpus_per_trial else cpus
+
 
 def fit_resources(
     cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None

@@ -1,6 +1,7 @@
 """What a search came to: the JSON object that other tools read, and the same for people."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -49,7 +50,7 @@ class SearchResult(Result):
     wall_seconds: float
     tracking_uri: str
 
-    def describe(self, look_command: str, promote_command: str) -> str:
+    def describe(self, look_command: str, promote_command: str, report: Path | None) -> str:
         """Return the result in a few lines, and what to do next."""
         counts = self.trials
         lines = [
@@ -65,6 +66,8 @@ class SearchResult(Result):
         else:
             lines.append(f"the paper's configuration: validation MAE {self.baseline.value:.4f}")
         lines += ["", f"compare the trials:  {look_command}   (tracked in {self.tracking_uri})"]
+        if report is not None:
+            lines.append(f"read the report:     {report}")
         if self.best is not None:
             lines += [
                 f"promote the best:    {promote_command}",

@@ -15,12 +15,12 @@ from contextlib import ExitStack
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset, seal_test_split
 from search.budget import BudgetKeeper
-from search.checkpoints import Checkpoints
 from search.dry_run import describe_search
 from search.engine import local_ray, run_trials
 from search.estimate import seconds_of_an_epoch
 from search.ledger import TrialLedger
 from search.next_steps import look_command, promote_command, resume_command
+from search.recording import SearchRecording
 from search.request import SearchRequest, read_request
 from search.resources import fit_resources
 from search.samplers import make_sampler
@@ -30,12 +30,9 @@ from search.storage_failures import told_in_words
 from search.study import OpenStudy, StudyPlace
 from search.study_records import ends_of, trials_differ
 from search.study_trials import StudyTrials
-from search.summary import console_of, faults_of, result_of, study_record, summary_of
+from search.summary import faults_of, result_of, summary_of
 from search.trainable import Workplace
-from tracking.journal import TRACKING_FILE
 from tracking.location import TrackingLocation, resolve
-from tracking.mlflow_recorder import MlflowRecorder
-from tracking.recorder import Recorder, Recorders
 from tracking.records import Ending, Summary
 
 
@@ -102,29 +99,25 @@ def search(
     started = time.monotonic()
     opened = begin(plan, place, former)
     study = opened.study
-    mlflow = MlflowRecorder(
-        location, study_record(request.study, opened, plan), place.folder / TRACKING_FILE
-    )
-    recorders: list[Recorder] = [mlflow]
     if not request.json_only:
         total, at_once = plan.budget.trials, plan.resources.max_concurrent
         print(f"study {request.study}: {total} trials, {at_once} at once")
-        recorders.append(console_of(study, total))
-    recorder = Recorders(recorders)
+    recording = SearchRecording(request, plan, place, opened, location)
+    mlflow = recording.mlflow
     summary, broken_off = Summary(ending=Ending.FAILED), True
     keeper = BudgetKeeper(plan.budget)
     try:
-        mlflow.ready()
+        mlflow.ready(offline=request.tracking_offline)
         # A driver that was killed may have told the study of an end, and nobody else.
         for number, outcome in ends_of(study).items():
             mlflow.end_trial(number, outcome)
-        train(request, plan, place, opened, keeper, recorder)
+        train(request, plan, place, opened, keeper, recording)
         summary, broken_off = summary_of(study), False
     except KeyboardInterrupt:
         summary = Summary(ending=Ending.INTERRUPTED)
         raise
     finally:
-        missing = recorder.finish(summary)
+        missing = recording.finish(summary)
         if broken_off:
             print(f"go on with:  {resume_command(request.study)}", file=sys.stderr)
     seconds = time.monotonic() - started
@@ -138,7 +131,8 @@ def search(
             "--storage": request.storage,
             "--tracking-uri": request.tracking_uri,
         }
-        print(result.describe(look_command(location), promote_command(request.study, flags)))
+        promote = promote_command(request.study, flags)
+        print(result.describe(look_command(location), promote, recording.report))
         print(*faults_of(study), sep="\n")
     if result.best is None:
         raise WorkFailedError("no trial was completed; MLflow has the reason with each trial")
@@ -174,7 +168,7 @@ def train(
     place: StudyPlace,
     opened: OpenStudy,
     keeper: BudgetKeeper,
-    recorder: Recorder,
+    recording: SearchRecording,
 ) -> None:
     """Run trials until the budget is spent."""
     trials = StudyTrials(
@@ -189,14 +183,17 @@ def train(
         data=plan.identity.data_in(request.data_dir),
         max_epochs=plan.identity.max_epochs,
         resources=plan.resources,
-        checkpoints=Checkpoints(folder=place.folder / "checkpoints"),
+        checkpoints=recording.checkpoints,
         trial_timeout=request.trial_timeout,
     )
     workplace.checkpoints.discard_all_but(trials.left_behind)
+
+    def look() -> None:
+        place.refuse_if_lost()
+        recording.live_report.look()
+
     with told_in_words(place.shown_storage):
-        run_trials(
-            TrialLedger(trials, recorder), workplace, place.folder, look=place.refuse_if_lost
-        )
+        run_trials(TrialLedger(trials, recording.recorder), workplace, place.folder, look=look)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a search came to, gathered from its study: for tracking, for programs and for people."""
 
 import sys
+from datetime import datetime
 
 import optuna
 from optuna.trial import TrialState as OptunaState
@@ -8,8 +9,6 @@ from optuna.trial import TrialState as OptunaState
 from dlf.command import WorkFailedError
 from search.identity import PAPER_TRIAL
 from search.result import Baseline, BestTrial, SearchResult, TrialCounts
-from search.search_plan import SearchPlan
-from search.study import OpenStudy
 from search.study_records import (
     NOTES,
     REASON,
@@ -20,26 +19,41 @@ from search.study_records import (
     own_trials,
     trial_name,
 )
-from tracking.console import ConsoleRecorder, Progress
+from tracking.console import onlooker_on
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.records import Ending, StudyRecord, Summary
+from tracking.onlooker import Onlooker
+from tracking.progress import Best, Bounds, Past, Progress
+from tracking.records import Ending, Summary
 
 
-def study_record(name: str, opened: OpenStudy, plan: SearchPlan) -> StudyRecord:
-    """Return what tracking is told of the study."""
-    return StudyRecord(
-        name=name,
-        key=opened.key,
-        dataset=opened.identity.dataset,
-        tags={**opened.identity.tags(), "dlf.text_reason": plan.text_words},
+def console_of(
+    study: optuna.Study, total: int, *, seconds: float | None = None, epochs: int | None = None
+) -> Onlooker:
+    """Return what shows the search in the terminal, which goes on where a former driver ended.
+
+    Args:
+        study: the study as it is before any trial of this run.
+        total: the number of trials that it may have.
+        seconds: the time budget of this run.
+        epochs: the budget of the whole study.
+    """
+    own = own_trials(study)
+    running = [trial for trial in own if trial.state is OptunaState.RUNNING]
+    past = Past(
+        ended=count_states(own),
+        epochs=count_epochs(own),
+        reached={trial.number: max(trial.intermediate_values, default=0) for trial in running},
+        best=_best_of(study),
     )
+    bounds = Bounds(trials=total, seconds=seconds, epochs=epochs)
+    return onlooker_on(sys.stdout, Progress(bounds, past))
 
 
-def console_of(study: optuna.Study, total: int) -> ConsoleRecorder:
-    """Return the lines in the terminal, which go on where those of a former driver ended."""
-    ended = [trial for trial in own_trials(study) if trial.state.is_finished()]
-    best = [Progress(name=trial_name(t.number), best=t.value) for t in finished_trials(study)[:1]]
-    return ConsoleRecorder(sys.stdout, total, finished=len(ended), best=best[0] if best else None)
+def _best_of(study: optuna.Study) -> Best | None:
+    for trial in finished_trials(study)[:1]:
+        ended = study.get_trials(deepcopy=False)[trial.number].datetime_complete
+        return Best(name=trial_name(trial.number), value=trial.value, at=ended or datetime.now())
+    return None
 
 
 def summary_of(study: optuna.Study) -> Summary:

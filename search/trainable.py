@@ -6,6 +6,7 @@ Nothing here imports Optuna or MLflow: a worker trains and reports, the driver d
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 from ray import tune
@@ -21,8 +22,11 @@ from search.resources import Resources
 from search.trial_data import OpenedData, TrialData
 from search.trials import TrialPlan
 from search.watchdog import watched
+from search.worker_facts import TrialMeter
+from tracking.records import TrialFacts
 
-PLAN, WORKPLACE, RECORD, NOTES = "plan", "workplace", "record", "notes"
+PLAN, WORKPLACE = "plan", "workplace"
+RECORD, NOTES, FACTS = "record", "notes", "facts"
 OBJECTIVE = "valid/best_mae"
 
 
@@ -79,6 +83,7 @@ class DLFTrainable(tune.Trainable):
         result = {
             RECORD: record.model_dump_json(),
             NOTES: [*self._notes],
+            FACTS: self._meter.facts_of(self._training, self._clips).model_dump_json(),
             OBJECTIVE: record.best_mae,
             "done": record.finished,
         }
@@ -91,7 +96,9 @@ class DLFTrainable(tune.Trainable):
         self._notes.clear()
         self._kept = True
         with self._watched():
+            self._meter = TrialMeter(self._workplace.resources)
             data = self._data = self._data or self._carried or self._workplace.data.open()
+            self._clips = len(data.train)
             self._training = Replicates(
                 [self._new_training(seed, data) for seed in self._plan.seeds]
             )
@@ -128,7 +135,10 @@ class DLFTrainable(tune.Trainable):
     def _keep(self) -> None:
         """Write the checkpoint; a trial that cannot have one is trained all the same."""
         try:
-            self._workplace.checkpoints.write(self._plan.number, self._training.state())
+            checkpoints, number = self._workplace.checkpoints, self._plan.number
+            checkpoints.write(number, self._training.state())
+            trainings = self._training.trainings
+            checkpoints.write_predictions(number, np.stack([t.best_predictions for t in trainings]))
             self._kept = True
         except OSError as error:
             if self._kept:
@@ -140,3 +150,8 @@ class DLFTrainable(tune.Trainable):
 def record_of(result: dict[str, Any]) -> EpochRecord:
     """Read the epoch's record out of a result that Tune passes on."""
     return EpochRecord.model_validate_json(result[RECORD])
+
+
+def facts_of(result: dict[str, Any]) -> TrialFacts:
+    """Read what the trial took so far out of a result that Tune passes on."""
+    return TrialFacts.model_validate_json(result[FACTS])

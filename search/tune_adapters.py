@@ -19,7 +19,7 @@ from ray.tune.search import Searcher
 from search.checkpoints import Checkpoints
 from search.failure_reasons import reason_of
 from search.ledger import TrialLedger
-from search.trainable import NOTES, OBJECTIVE, PLAN, record_of
+from search.trainable import NOTES, OBJECTIVE, PLAN, facts_of, record_of
 from search.tune_log import TuneLog
 from search.watchdog import hanging_place
 
@@ -97,7 +97,7 @@ class Books:
         self.log.result(self.ledger.number(key), record.epoch, finite=finite)
         for note in result[NOTES]:
             self.ledger.note(key, note)
-        return self.ledger.report(key, record)
+        return self.ledger.report(key, record, facts_of(result))
 
     def end(self, key: str, result: dict[str, Any] | None, *, failed: bool) -> None:
         """Enter the end of a trial."""

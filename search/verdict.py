@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -12,20 +12,31 @@ from numpy.typing import NDArray
 from dlf.batching import Clips
 from dlf.command import WorkFailedError
 from dlf.data import Split, open_test_split, read_manifest
+from dlf.inference import predict
 from dlf.metrics import Metrics, compute_metrics
-from dlf.model import DLF
 from dlf.text.encoder import refuse_changed
-from dlf.text.finetuned import untrained_encoder
 from dlf.text.prepared import open_text, prepare_text
-from dlf.trained_model import ModelCard, TrainedModel
-from dlf.training import EpochRecord, predict
+from dlf.trained_model import TrainedModel
 from search.checkpoints import Checkpoints, DamagedCheckpointError
 from search.finalists import Finalist
-from search.seeds import promotion_seed
+from search.trained_trials import model_of
 from search.trial_data import TrialData
 
 _TEST_READS = "test_reads"
 """the study's own list of the times at which its promotions opened the test split"""
+
+
+class Verdict(NamedTuple):
+    """The test split, and what each of some models says of it."""
+
+    split: Split
+    predictions: list[NDArray[np.float32]]
+    """[N] of each model"""
+
+    @property
+    def metrics(self) -> list[Metrics]:
+        """The metrics of each model."""
+        return [compute_metrics(each, self.split.labels) for each in self.predictions]
 
 
 def trained_models(
@@ -36,30 +47,14 @@ def trained_models(
     Raises:
         WorkFailedError: when a training left nothing, or nothing that can be read.
     """
-    models = []
     sizes = data.sizes(read_manifest(data.dataset, data.data_dir), winner.config)
-    for index, number in enumerate(numbers):
-        state = _final_state(checkpoints, number)
-        history = [EpochRecord.model_validate(record) for record in state["history"]]
-        best = history[history[-1].best_epoch - 1]
-        model = DLF(winner.config.model, sizes, untrained_encoder(data.text))
-        model.load_state_dict(state["best_weights"])
-        card = ModelCard(
-            dataset=data.dataset,
-            dataset_digest=data.dataset_digest,
-            text=data.text,
-            sizes=sizes,
-            seed=promotion_seed(index),
-            epoch=best.epoch,
-            valid=best.valid,
-        )
-        models.append(TrainedModel(model, winner.config, card))
-    return models
+    states = [_final_state(checkpoints, number) for number in numbers]
+    return [model_of(state, winner.config, data, sizes) for state in states]
 
 
 def read_test_split(
     study: optuna.Study, models: Sequence[TrainedModel], data: TrialData, device: str
-) -> list[Metrics]:
+) -> Verdict:
     """Evaluate each model on the test split; the study remembers every such reading.
 
     What can fail fails before that: an encoder that has changed, a model that predicts nothing.
@@ -74,9 +69,7 @@ def read_test_split(
     test = open_test_split(data.dataset, data.data_dir)
     prepare_text(data.text, data.dataset, data.data_dir, [test], device=device)
     split = open_text(data.text, data.dataset, data.data_dir, test)
-    return [
-        compute_metrics(_predictions(trained, split, device), split.labels) for trained in models
-    ]
+    return Verdict(split, [_predictions(trained, split, device) for trained in models])
 
 
 def test_reads(study: optuna.Study) -> int:

@@ -1,67 +1,44 @@
-"""Tells whoever watches a terminal how every trial ended, one plain line each."""
+"""What a search prints while it runs: a live view where there is a terminal, else plain lines."""
 
-import math
-from collections.abc import Mapping
+import os
 from typing import TextIO
 
-from tracking.recorder import Recorder
-from tracking.records import Outcome, Record, Summary, TrialRecord, TrialState
+from tracking.live_view import LiveView
+from tracking.onlooker import Onlooker, shown_on
+from tracking.progress import Progress, one_line
+from tracking.records import Outcome
 
-OBJECTIVE = "valid/mae"
-
-
-class Progress(Record):
-    """What a trial has reached."""
-
-    name: str
-    epochs: int = 0
-    best: float = math.inf
+TERMINALS_OF_PLAIN_LINES = ("", "dumb", "unknown")
 
 
-class ConsoleRecorder(Recorder):
-    """Prints `[ 4/20]`, the trial, how it ended and the best complete trial so far.
+def onlooker_on(stream: TextIO, progress: Progress) -> Onlooker:
+    """Return what suits the stream; a terminal that cannot move its cursor gets plain lines."""
+    moves = os.environ.get("TERM", "") not in TERMINALS_OF_PLAIN_LINES
+    return (LiveView if stream.isatty() and moves else PlainLines)(stream, progress)
 
-    A resumed search goes on from the trials that have `finished` and the `best` of them.
+
+class PlainLines(Onlooker):
+    """Prints a line for each event.
+
+    For a trial: `[ 4/20]`, its name, how it ended and the best complete trial so far.
     """
-
-    def __init__(
-        self, stream: TextIO, total: int, *, finished: int = 0, best: Progress | None = None
-    ) -> None:
-        self._stream = stream
-        self._total = total
-        self._finished = finished
-        self._trials: dict[int, Progress] = {}
-        self._best = best
-
-    def start_trial(self, trial: TrialRecord) -> None:
-        """Remember its name."""
-        self._trials[trial.number] = Progress(name=trial.name)
-
-    def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Remember the trial's best validation MAE."""
-        trial = self._trials[number]
-        value = metrics.get(OBJECTIVE, math.inf)
-        best = value if value < trial.best else trial.best
-        self._trials[number] = Progress(name=trial.name, epochs=epoch, best=best)
 
     def end_trial(self, number: int, outcome: Outcome) -> None:
         """Print the trial's line."""
-        trial = self._trials.pop(number)
-        self._finished += 1
-        complete = outcome.state is TrialState.COMPLETE and trial.best < math.inf
-        if complete and (self._best is None or trial.best < self._best.best):
-            self._best = trial
-        epochs = "1 epoch" if trial.epochs == 1 else f"{trial.epochs} epochs"
-        ended = f"{outcome.state.value} after {epochs}"
-        if outcome.reason is not None:
-            ended += f": {' '.join(outcome.reason.split())}"
-        parts = [f"{trial.name:<9}", ended]
-        if trial.best < math.inf:
-            parts.append(f"best validation MAE {trial.best:.3f}")
-        if self._best is not None:
-            parts.append(f"(best so far {self._best.best:.3f}, {self._best.name})")
-        counter = f"[{self._finished:>{len(str(self._total))}}/{self._total}]"
-        print(counter, "   ".join(parts), file=self._stream, flush=True)
+        with self._lock:
+            trial = self._progress.end_trial(number, outcome)
+            done, total, best = self._progress.done, self._progress.total, self._progress.best
+            parts = [f"[{done:>{len(str(total))}}/{total}] {trial.name:<9}", trial.how()]
+            if trial.value is not None:
+                parts.append(f"best validation MAE {trial.value:.3f}")
+            if best is not None:
+                parts.append(f"(best so far {best.value:.3f}, {best.name})")
+            self._print("   ".join(parts))
 
-    def finish(self, summary: Summary) -> None:
-        """Print nothing: the command line has the last word."""
+    def say(self, text: str) -> None:
+        """Print it."""
+        with self._lock:
+            self._print(one_line(text))
+
+    def _print(self, line: str) -> None:
+        print(shown_on(self._stream, line), file=self._stream, flush=True)

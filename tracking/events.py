@@ -4,7 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tracking.records import Metrics, Outcome, Record, StudyRecord, Summary, TrialRecord
+from tracking.records import (
+    Metrics,
+    Outcome,
+    Record,
+    StudyRecord,
+    Summary,
+    TrialFacts,
+    TrialRecord,
+)
 
 
 class StudyOpened(Record):
@@ -38,12 +46,29 @@ class EpochTrained(Record):
     time_ms: int
 
 
+class TrialMeasured(Record):
+    """What the training of a trial took, up to here."""
+
+    event: Literal["trial measured"] = "trial measured"
+    number: int
+    facts: TrialFacts
+    time_ms: int
+
+
 class TrialEnded(Record):
     """A trial ends."""
 
     event: Literal["trial ended"] = "trial ended"
     number: int
     outcome: Outcome
+    time_ms: int
+
+
+class ModelsKept(Record):
+    """The trials whose models are kept now, and no others' are."""
+
+    event: Literal["models kept"] = "models kept"
+    numbers: tuple[int, ...]
     time_ms: int
 
 
@@ -55,6 +80,6 @@ class StudyClosed(Record):
     time_ms: int
 
 
-TrialEvent = TrialStarted | EpochTrained | TrialEnded
-StudyEvent = StudyOpened | TrialEvent | StudyClosed
+TrialEvent = TrialStarted | EpochTrained | TrialMeasured | TrialEnded
+StudyEvent = StudyOpened | TrialEvent | ModelsKept | StudyClosed
 DiscriminatedEvent = Annotated[StudyEvent, Field(discriminator="event")]

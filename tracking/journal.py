@@ -1,25 +1,30 @@
 """The journal of all that a recorder was told: JSON lines that survive the death of the driver."""
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from dlf.command import BadInputError
 from tracking.events import (
     DiscriminatedEvent,
     EpochTrained,
+    ModelsKept,
     StudyClosed,
     StudyEvent,
     StudyOpened,
     TrialEnded,
     TrialStarted,
 )
-from tracking.records import Outcome, Record, TrialRecord
+from tracking.records import Outcome, Record, StudyRecord, TrialRecord
 
 TRACKING_FILE = "tracking.jsonl"
+READ_BYTES = 1 << 20
+"""how much of a journal is taken into memory at once, for sending"""
 
 _EVENT: TypeAdapter[StudyEvent] = TypeAdapter(DiscriminatedEvent)
 
@@ -73,6 +78,19 @@ def journaled_trials(file: Path) -> dict[int, JournaledTrial]:
     }
 
 
+def journaled_study(file: Path) -> StudyRecord | None:
+    """Return the study of a journal, as it was opened last; none when nothing is in it.
+
+    Raises:
+        BadInputError: for a file that is no journal.
+    """
+    opened = None
+    for event in read_events(file):
+        if isinstance(event, StudyOpened):
+            opened = event.study
+    return opened
+
+
 @dataclass
 class Standing:
     """How far a trial is."""
@@ -85,10 +103,10 @@ class TrackingJournal:
     """A journal that is written: made, or continued after its last whole line.
 
     What cannot be written waits in memory and is written before the next line; `failure` says why
-    until then. One process at a time may write.
+    until then. One thread of one process may write; another thread may read along.
 
     Raises:
-        BadInputError: when the file cannot be opened, or is no journal.
+        BadInputError: when the file cannot be opened, is no journal, or is being written already.
     """
 
     def __init__(self, file: Path) -> None:
@@ -97,26 +115,23 @@ class TrackingJournal:
         self._trials: dict[int, Standing] = {}
         self._unwritten = bytearray()
         self._size = 0
-        for event, end in _events_with_ends(file):
-            self._follow(event)
-            self._size = end
+        self._change = threading.Lock()
         try:
-            self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-            os.ftruncate(self._descriptor, self._size)
+            self._descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         except OSError as error:
             raise BadInputError(
                 f"the tracking journal {file} cannot be opened: {error.strerror}"
             ) from error
+        self._owner = own_journal(file)
+        for event, end in _events_with_ends(file):
+            self._follow(event)
+            self._size = end
+        os.ftruncate(self._descriptor, self._size)
 
     @property
     def size(self) -> int:
         """How many bytes of the file are written, for `read_events`."""
         return self._size
-
-    @property
-    def numbers(self) -> frozenset[int]:
-        """The numbers of the trials that were ever started."""
-        return frozenset(self._trials)
 
     def standing(self, number: int) -> Standing | None:
         """Return how far a trial is; none for a trial that was never started."""
@@ -125,23 +140,40 @@ class TrackingJournal:
     def append(self, event: StudyEvent) -> None:
         """Write one line, which survives the death of this process though not of the machine."""
         self._follow(event)
-        self._unwritten += event.model_dump_json().encode() + b"\n"
-        try:
-            while self._unwritten:
-                written = os.write(self._descriptor, self._unwritten)
-                self._size += written
-                del self._unwritten[:written]
-        except OSError as error:
-            self.failure = error
-        else:
-            self.failure = None
+        line = event.model_dump_json().encode() + b"\n"
+        with self._change:
+            self._unwritten += line
+            try:
+                while self._unwritten:
+                    written = os.write(self._descriptor, self._unwritten)
+                    self._size += written
+                    del self._unwritten[:written]
+            except OSError as error:
+                self.failure = error
+            else:
+                self.failure = None
+
+    def read(self, position: int) -> tuple[list[StudyEvent], int]:
+        """Return some of the events from a position on, and the position after the last of them.
+
+        Positions count bytes; those that could not be written to the file are read, too.
+        """
+        with self._change:
+            stored = max(0, self._size - position)
+            waiting = bytes(self._unwritten[max(0, position - self._size) :])
+        read = os.pread(self._descriptor, min(stored, READ_BYTES), position) if stored else b""
+        if len(read) == stored:
+            read += waiting
+        lines = read[: read.rfind(b"\n") + 1]
+        return [_EVENT.validate_json(line) for line in lines.splitlines()], position + len(lines)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; another process may then write."""
         os.close(self._descriptor)
+        self._owner.release()
 
     def _follow(self, event: StudyEvent) -> None:
-        if isinstance(event, StudyOpened | StudyClosed):
+        if isinstance(event, StudyOpened | StudyClosed | ModelsKept):
             return
         trial = self._trials.setdefault(event.number, Standing())
         match event:
@@ -151,6 +183,27 @@ class TrackingJournal:
                 trial.last_epoch = event.epoch
             case TrialEnded():
                 trial.outcome = event.outcome
+
+
+def own_journal(file: Path) -> FileLock:
+    """Take a journal for this process; it is free again when released, or when the process ends.
+
+    Raises:
+        BadInputError: when another process has it, or its folder cannot be written.
+    """
+    lock = FileLock(file.with_suffix(".lock"), blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BadInputError(
+            f"the tracking journal {file} is in use by a search or by tracking.sync; wait for its "
+            "end"
+        ) from error
+    except OSError as error:
+        raise BadInputError(
+            f"the tracking journal {file} cannot be opened: {error.strerror}"
+        ) from error
+    return lock
 
 
 def _events_with_ends(file: Path) -> Iterator[tuple[StudyEvent, int]]:

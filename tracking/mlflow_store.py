@@ -1,34 +1,25 @@
-"""The one place that talks to MLflow: a store with precise types and errors of our own.
+"""The one place that talks to MLflow about runs: with precise types and errors of our own."""
 
-Importing this module does not import MLflow, which takes seconds; `connect` does.
-"""
-
-import os
-import re
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from tracking.background import StoreAwayError
-from tracking.location import TrackingLocation, without_password
-from tracking.records import Metrics, Record
+from tracking.records import DatasetRecord, Metrics, Record
+from tracking.run_names import RUNNING, RunStatus
+from tracking.store_errors import StoreRefusedError, translated_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-RUNNING = "RUNNING"
-RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
+Result = TypeVar("Result")
 
-AWAY_CODES = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
-CONTACT_SECONDS = 5
 PAGE_SIZE = 1000
-REASON_LENGTH = 300
-
-
-class StoreRefusedError(Exception):
-    """The store answered and refused; the message is the reason in words."""
+DIGEST_LENGTH = 36
+"""of a dataset, as far as MLflow takes it"""
+BATCH_METRICS = 1000
+"""as many as MLflow takes in one request"""
 
 
 class FoundRun(Record):
@@ -36,6 +27,8 @@ class FoundRun(Record):
 
     run_id: str
     status: str
+    deleted: bool
+    """by whoever uses the UI"""
     ended_ms: int | None
     tags: Mapping[str, str]
     params: Mapping[str, str]
@@ -49,41 +42,23 @@ class Point(NamedTuple):
     time_ms: int
 
 
-def quiet_mlflow() -> None:
-    """Tell MLflow, before its import, to send no telemetry, print nothing and not to retry.
+class Measured(NamedTuple):
+    """The metrics of one step."""
 
-    A creation that is repeated where nobody sees it makes two runs. Whoever writes repeats himself.
-    """
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    metrics: Metrics
+    step: int
+    time_ms: int
 
 
-def connect(location: TrackingLocation) -> "MlflowStore":
-    """Open the store, creating a sqlite database that does not exist.
+class Persist(Protocol):
+    """Makes a request, and again where it raises StoreAwayError, as often as it likes."""
 
-    Raises:
-        BadInputError: when nothing usable answers there.
-    """
-    quiet_mlflow()
-    if location.database_file is not None:
-        _check_sqlite(location, location.database_file)
-    from alembic.util import CommandError
-    from mlflow import MlflowClient
+    def __call__(self, request: Callable[[], Result], /) -> Result: ...  # noqa: D102
 
-    try:
-        with translated_errors():
-            store = MlflowStore(MlflowClient(location.uri, registry_uri=location.uri))
-            store.check()
-    except (StoreAwayError, StoreRefusedError) as error:
-        raise location.unusable(str(error)) from error
-    except CommandError as error:
-        raise location.unusable("it is a database of something other than MLflow") from error
-    return store
+
+def ask_once(request: Callable[[], Result], /) -> Result:
+    """Make the request."""
+    return request()
 
 
 class MlflowStore:
@@ -93,28 +68,36 @@ class MlflowStore:
     it answers no.
     """
 
-    def __init__(self, client: "MlflowClient") -> None:
+    def __init__(self, client: "MlflowClient", persist: Persist = ask_once) -> None:
+        """Talk to a store; `persist` makes each request but a creation, or repeats it."""
         self.client = client
+        self._persist = persist
 
     def check(self) -> None:
         """Ask the store for anything at all."""
-        with translated_errors():
-            self.client.search_experiments(max_results=1)
+        self._ask(lambda: self.client.search_experiments(max_results=1))
 
     def experiment(self, name: str, artifact_root: str | None) -> str:
         """Return the identity of the experiment, created when missing."""
         from mlflow import MlflowException
+        from mlflow.entities import Experiment
 
-        with translated_errors():
+        location = None if artifact_root is None else f"{artifact_root}/{name}"
+
+        def find_or_create() -> Experiment:
             found = self.client.get_experiment_by_name(name)
-            if found is None:
-                location = None if artifact_root is None else f"{artifact_root}/{name}"
-                try:
-                    return self.client.create_experiment(name, artifact_location=location)
-                except MlflowException as error:
-                    found = self.client.get_experiment_by_name(name)
-                    if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
-                        raise
+            if found is not None:
+                return found
+            try:
+                identity = self.client.create_experiment(name, artifact_location=location)
+            except MlflowException as error:
+                found = self.client.get_experiment_by_name(name)
+                if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+                    raise
+                return found
+            return self.client.get_experiment(identity)
+
+        found = self._ask(find_or_create)
         if found.lifecycle_stage == "deleted":
             raise StoreRefusedError(
                 f"its experiment {name!r} was deleted: bring it back with `mlflow experiments "
@@ -125,34 +108,44 @@ class MlflowStore:
 
     def experiments(self, prefix: str) -> list[str]:
         """Return the identities of the experiments whose names begin so."""
-        found, token = [], None
-        with translated_errors():
-            while True:
-                page = self.client.search_experiments(
-                    filter_string=f"name LIKE '{prefix}%'", page_token=token
-                )
-                found += [str(experiment.experiment_id) for experiment in page]
-                token = page.token
-                if not token:
-                    return found
+        found: list[str] = []
+        token: str | None = None
+        named = f"name LIKE '{prefix}%'"
+        while True:
+            page = self._ask(
+                partial(self.client.search_experiments, filter_string=named, page_token=token)
+            )
+            found += [str(experiment.experiment_id) for experiment in page]
+            token = page.token
+            if not token:
+                return found
 
-    def find_runs(self, experiments: Sequence[str], tags: Mapping[str, str]) -> Iterator[FoundRun]:
-        """Return the runs with these tags that nobody deleted, the oldest first."""
+    def find_runs(
+        self, experiments: Sequence[str], tags: Mapping[str, str], *, deleted: bool = False
+    ) -> Iterator[FoundRun]:
+        """Return the runs with these tags, the oldest first; deleted ones only when asked for."""
+        from mlflow.entities import ViewType
+
+        view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
         wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         token = None
         while True:
-            with translated_errors():
-                page = self.client.search_runs(
+            page = self._ask(
+                partial(
+                    self.client.search_runs,
                     list(experiments),
                     wanted,
+                    view,
                     max_results=PAGE_SIZE,
                     order_by=["attributes.start_time ASC"],
                     page_token=token,
                 )
+            )
             for run in page:
                 yield FoundRun(
                     run_id=run.info.run_id,
                     status=run.info.status,
+                    deleted=run.info.lifecycle_stage == "deleted",
                     ended_ms=run.info.end_time,
                     tags=run.data.tags,
                     params=run.data.params,
@@ -167,14 +160,16 @@ class MlflowStore:
 
         The order is that of the steps.
         """
-        with translated_errors():
-            history = self.client.get_metric_history(run_id, metric)
+        history = self._ask(lambda: self.client.get_metric_history(run_id, metric))
         return sorted(Point(point.step, point.timestamp) for point in history)
 
     def create_run(
         self, experiment_id: str, name: str, tags: Mapping[str, str], started_ms: int
     ) -> str:
-        """Start a run and return its identity."""
+        """Start a run and return its identity.
+
+        Nobody asks again by himself, for that would make two of them.
+        """
         with translated_errors():
             run = self.client.create_run(
                 experiment_id, start_time=started_ms, tags=dict(tags), run_name=name
@@ -195,77 +190,99 @@ class MlflowStore:
         """Add parameters, metrics and tags to a run in one request; the same twice is once."""
         from mlflow.entities import Metric, Param, RunTag
 
-        with translated_errors():
-            self.client.log_batch(
-                run_id,
-                metrics=[
-                    Metric(name, float(value), time_ms, step, model_id=model_id)
-                    for name, value in (metrics or {}).items()
-                ],
-                params=[Param(name, value) for name, value in (params or {}).items()],
-                tags=[RunTag(name, value) for name, value in (tags or {}).items()],
-            )
+        points = [
+            Metric(name, float(value), time_ms, step, model_id=model_id)
+            for name, value in (metrics or {}).items()
+        ]
+        described = [Param(name, value) for name, value in (params or {}).items()]
+        tagged = [RunTag(name, value) for name, value in (tags or {}).items()]
+        self._ask(lambda: self.client.log_batch(run_id, points, described, tagged))
+
+    def log_steps(self, run_id: str, steps: Sequence[Measured]) -> None:
+        """Add the metrics of several steps to a run, in as few requests as MLflow allows."""
+        from mlflow.entities import Metric
+
+        points = [
+            Metric(name, float(value), measured.time_ms, measured.step)
+            for measured in steps
+            for name, value in measured.metrics.items()
+        ]
+        for start in range(0, len(points), BATCH_METRICS):
+            batch = points[start : start + BATCH_METRICS]
+            self._ask(partial(self.client.log_batch, run_id, batch))
+
+    def log_dataset(self, run_id: str, data: DatasetRecord) -> None:
+        """Say which data the run is about; the same twice is once."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(
+            name=data.name,
+            digest=data.digest[:DIGEST_LENGTH],
+            source_type="local",
+            source=json.dumps({"uri": data.source}),
+            profile=json.dumps(dict(data.profile)),
+        )
+        context = InputTag("mlflow.data.context", "train and valid")
+        self._ask(lambda: self.client.log_inputs(run_id, [DatasetInput(dataset, [context])]))
+
+    def log_files(self, run_id: str, folder: Path, inside: str | None = None) -> None:
+        """Keep the files of a folder as artifacts of the run, in a folder of its own if named."""
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                parts = [*([inside] if inside else []), *file.relative_to(folder).parts[:-1]]
+                self._ask(partial(self.client.log_artifact, run_id, str(file), "/".join(parts)))
+
+    def log_file(self, run_id: str, file: Path) -> None:
+        """Keep a file as an artifact of the run."""
+        self._ask(lambda: self.client.log_artifact(run_id, str(file)))
+
+    def delete_files(self, run_id: str, inside: str) -> None:
+        """Take a folder of artifacts away."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        def delete() -> None:
+            root = self.client.get_run(run_id).info.artifact_uri
+            repository = get_artifact_repository(root, tracking_uri=self.client.tracking_uri)
+            repository.delete_artifacts(inside)
+
+        self._ask(delete)
+
+    def restore_run(self, run_id: str) -> bool:
+        """Bring a run back if it was deleted; return whether that was so."""
+        run = self._ask(lambda: self.client.get_run(run_id))
+        if run.info.lifecycle_stage != "deleted":
+            return False
+        self._ask(lambda: self.client.restore_run(run_id))
+        return True
 
     def log_text(self, run_id: str, text: str, file: str) -> None:
         """Keep the text as an artifact of the run, under this file name."""
-        with translated_errors():
-            self.client.log_text(run_id, text, file)
+        self._ask(lambda: self.client.log_text(run_id, text, file))
 
     def end_run(self, run_id: str, status: RunStatus, ended_ms: int) -> None:
         """End a run."""
-        with translated_errors():
-            self.client.set_terminated(run_id, status, ended_ms)
+        self._ask(lambda: self.client.set_terminated(run_id, status, ended_ms))
 
     def reopen_run(self, run_id: str) -> None:
         """Let a run that had ended go on; MLflow shows its old end until the new one."""
-        with translated_errors():
-            self.client.update_run(run_id, RUNNING)
+        self._ask(lambda: self.client.update_run(run_id, RUNNING))
 
     def delete_run(self, run_id: str) -> None:
         """Take a run away; MLflow can restore it."""
-        with translated_errors():
-            self.client.delete_run(run_id)
+        self._ask(lambda: self.client.delete_run(run_id))
 
     def delete_tag(self, run_id: str, name: str) -> None:
         """Take a tag away, if the run has it."""
-        with translated_errors():
+
+        def delete() -> None:
             if name in self.client.get_run(run_id).data.tags:
                 self.client.delete_tag(run_id, name)
 
+        self._ask(delete)
 
-@contextmanager
-def translated_errors() -> Iterator[None]:
-    """Raise our own errors in place of MLflow's and of the network's."""
-    from mlflow import MlflowException
+    def _ask(self, request: Callable[[], Result]) -> Result:
+        def translated() -> Result:
+            with translated_errors():
+                return request()
 
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code in AWAY_CODES:
-            raise StoreAwayError(_reason(error)) from error
-        raise StoreRefusedError(_reason(error)) from error
-    except OSError as error:
-        raise StoreAwayError(_reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    text = without_password(str(error))
-    if system := re.search(r"\[(?:Errno -?\d+|SSL: \w+)\] ([^\"'()]+)", text):
-        return system[1].strip()
-    if "timed out" in text:
-        return "it does not answer in time"
-    first_line = text.strip().partition("\n")[0].partition(" Response body: '<")[0]
-    return first_line.rstrip(".")[:REASON_LENGTH] or type(error).__name__
-
-
-def _check_sqlite(location: TrackingLocation, file: Path) -> None:
-    """Take and release the write lock, for MLflow itself retries a bad file for minutes."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(file, timeout=CONTACT_SECONDS)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.rollback()
-    except sqlite3.Error as error:
-        raise location.unusable(str(error)) from error
-    except OSError as error:
-        raise location.unusable(f"its folder cannot be made ({error.strerror})") from error
+        return self._persist(translated)

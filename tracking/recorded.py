@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from tracking.background import StoreAwayError
 from tracking.location import TrackingLocation
-from tracking.mlflow_store import StoreRefusedError, connect
+from tracking.mlflow_connection import connect
 from tracking.records import Record
-from tracking.study_runs import EXPERIMENT_PREFIX, KEY_TAG, OBJECTIVE, STATE_TAG, TRIAL_TAG
-
-BEST_OBJECTIVE = "valid/best_mae"
+from tracking.run_names import (
+    BEST_OBJECTIVE,
+    EXPERIMENT_PREFIX,
+    KEY_TAG,
+    OBJECTIVE,
+    STATE_TAG,
+    TRIAL_TAG,
+)
+from tracking.store_errors import StoreAwayError, StoreRefusedError
 
 
 class RecordedRun(Record):
@@ -33,9 +38,9 @@ def recorded_trials(
     Raises:
         BadInputError: when the store cannot be used.
     """
-    store = connect(location)
     trials: dict[int, list[RecordedRun]] = {}
     try:
+        store = connect(location)
         for found in store.find_runs(store.experiments(EXPERIMENT_PREFIX), {KEY_TAG: study_key}):
             if TRIAL_TAG not in found.tags:
                 continue

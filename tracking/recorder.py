@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from tracking.records import Outcome, Summary, TrialRecord
+from tracking.records import Outcome, Summary, TrialFacts, TrialRecord
 
 
 class Recorder(ABC):
-    """Told about every trial, in order: start, epochs, end. It never makes the search wait."""
+    """Told of every trial, in order: start, epochs, facts, end. It never makes the search wait."""
 
     @abstractmethod
     def start_trial(self, trial: TrialRecord) -> None:
@@ -16,6 +16,10 @@ class Recorder(ABC):
     @abstractmethod
     def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Record the metrics of one epoch of trial `number`; epochs count from 1."""
+
+    @abstractmethod
+    def log_facts(self, number: int, facts: TrialFacts) -> None:
+        """Record what the training of trial `number` took, when it is about to end."""
 
     @abstractmethod
     def end_trial(self, number: int, outcome: Outcome) -> None:
@@ -45,6 +49,11 @@ class Recorders(Recorder):
         """Pass it on."""
         for recorder in self._recorders:
             recorder.log_epoch(number, epoch, metrics)
+
+    def log_facts(self, number: int, facts: TrialFacts) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.log_facts(number, facts)
 
     def end_trial(self, number: int, outcome: Outcome) -> None:
         """Pass it on."""

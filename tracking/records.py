@@ -42,6 +42,47 @@ class TrialRecord(Record):
     params: Mapping[str, ParamValue] = Field(description="as named and typed in the space")
     config_yaml: str = Field(description="the whole configuration, as the final training reads it")
     seed: int
+    code: str = Field("", description="the revision of the code that trains it, as far as known")
+
+
+class TrialFacts(Record):
+    """What a trial's training took, of all its seeds together."""
+
+    host: str
+    device: str = Field(description="what trained, such as `cpu` or the name of a GPU")
+    device_share: str = Field(description="its part of the machine, such as `0.25 GPU, 1 CPU`")
+    parameters: int = Field(description="learnable numbers of one model")
+    epochs: int
+    seconds_per_epoch: float = Field(description="training and validation, the mean over epochs")
+    samples_per_second: float = Field(description="training clips, while training and validating")
+    peak_memory_mb: float = Field(description="of its process, or on its GPU; 1 MB is 10^6 bytes")
+
+    def metrics(self) -> dict[str, float]:
+        """Return what can be compared by number, under its recorded name."""
+        return {
+            "trial/parameters": self.parameters,
+            "trial/epochs": self.epochs,
+            "trial/seconds_per_epoch": self.seconds_per_epoch,
+            "trial/samples_per_second": self.samples_per_second,
+            "trial/peak_memory_mb": self.peak_memory_mb,
+        }
+
+    def tags(self) -> dict[str, str]:
+        """Return the others, under their recorded names."""
+        return {
+            "dlf.host": self.host,
+            "dlf.device": self.device,
+            "dlf.device_share": self.device_share,
+        }
+
+
+class DatasetRecord(Record):
+    """The data of a study, for MLflow's list of datasets."""
+
+    name: str
+    digest: str = Field(description="SHA-256 of the imported dataset")
+    source: str = Field(description="the folder from which it is read")
+    profile: Mapping[str, int] = Field(description="such as the number of clips of a split")
 
 
 class StudyRecord(Record):
@@ -49,6 +90,7 @@ class StudyRecord(Record):
 
     name: str
     dataset: str
+    data: DatasetRecord | None = None
     tags: Mapping[str, str] = Field(description="facts about it, such as the dataset's digest")
     key: str = Field(
         default_factory=lambda: uuid4().hex,

@@ -5,10 +5,11 @@ from pathlib import Path
 from time import time
 
 from dlf.command import BadInputError, WorkFailedError
-from tracking.background import StoreAwayError
 from tracking.location import TrackingLocation
-from tracking.mlflow_store import MlflowStore, StoreRefusedError, connect, translated_errors
+from tracking.mlflow_connection import connect, quiet_mlflow
+from tracking.mlflow_store import MlflowStore
 from tracking.records import Record
+from tracking.store_errors import StoreAwayError, StoreRefusedError, translated_errors
 
 ALIAS = "champion"
 
@@ -42,12 +43,13 @@ def register_champion(
     if not folder.is_dir() or not any(folder.iterdir()):
         raise BadInputError(f"there is nothing to register in {folder}")
     model = f"dlf-{dataset}"
-    store = connect(location)
+    quiet_mlflow()
     from mlflow import set_tracking_uri
 
     # A database store looks `models:/<id>` up in the global tracking store, not in its client's.
     set_tracking_uri(location.uri)
     try:
+        store = connect(location)
         with translated_errors():
             version = _create_version(store, model, run_id, folder, tags, metrics)
             store.client.set_registered_model_alias(model, ALIAS, str(version))

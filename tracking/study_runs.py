@@ -1,87 +1,49 @@
 """The runs of one study in MLflow, its own and one for each trial, found again by their tags."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from tracking.background import StoreAwayError
-from tracking.events import EpochTrained, StudyClosed, TrialEnded, TrialStarted
+from tracking.events import StudyClosed, TrialStarted
 from tracking.location import TrackingLocation
-from tracking.mlflow_store import (
-    RUNNING,
-    FoundRun,
-    MlflowStore,
-    RunStatus,
-    StoreRefusedError,
-    connect,
+from tracking.mlflow_connection import connect
+from tracking.mlflow_store import FoundRun, MlflowStore, Persist, ask_once
+from tracking.records import StudyRecord
+from tracking.run_names import (
+    CODE_TAG,
+    EXPERIMENT_PREFIX,
+    KEY_TAG,
+    PARENT_TAG,
+    STUDY_ENDINGS,
+    TRIAL_TAG,
 )
-from tracking.records import Ending, ParamValue, StudyRecord, TrialState
-
-OBJECTIVE = "valid/mae"
-CONFIG_FILE = "config.yaml"
-EXPERIMENT_PREFIX = "dlf-"
-
-KEY_TAG = "dlf.study_key"
-TRIAL_TAG = "dlf.trial"
-STATE_TAG = "dlf.state"
-FAILURE_TAG = "dlf.failure"
-REASON_TAG = "dlf.reason"
-"""why a trial ended that did not fail"""
-
-TRIAL_ENDINGS: Mapping[TrialState, RunStatus] = {
-    TrialState.COMPLETE: "FINISHED",
-    TrialState.PRUNED: "KILLED",
-    TrialState.FAILED: "FAILED",
-}
-STUDY_ENDINGS: Mapping[Ending, RunStatus] = {
-    Ending.FINISHED: "FINISHED",
-    Ending.INTERRUPTED: "KILLED",
-    Ending.FAILED: "FAILED",
-}
+from tracking.store_errors import StoreRefusedError
+from tracking.trial_run import TrialRun
 
 Refusals = dict[int, StoreRefusedError]
-
-
-@dataclass
-class TrialRun:
-    """The run of a trial, and what is known of it without asking the store again."""
-
-    run_id: str
-    status: str = RUNNING
-    ended_ms: int | None = None
-    begun: bool = False
-    """it has its configuration and its parameters"""
-    reasons: set[str] = field(default_factory=set)
-    """the tags that it has with the reason of an end"""
-    epochs: set[int] | None = None
-    """those that it has; none when the store was not asked"""
-
-    @staticmethod
-    def of(found: FoundRun) -> "TrialRun":
-        """Return what a run found in the store says of itself."""
-        return TrialRun(
-            run_id=found.run_id,
-            status=found.status,
-            ended_ms=found.ended_ms,
-            begun=STATE_TAG in found.tags,
-            reasons={FAILURE_TAG, REASON_TAG} & found.tags.keys(),
-        )
 
 
 class StudyRuns:
     """The runs of a study in one store.
 
-    The trials' methods take what a journal has, and can be given it again: what the store has
-    already stays as it is. Every method raises StoreAwayError when the store does not answer, and
-    may then be called again, and StoreRefusedError when it answers no.
+    Every method raises StoreAwayError when the store does not answer, and may then be called
+    again, and StoreRefusedError when it answers no.
     """
 
-    def __init__(self, store: MlflowStore, experiment_id: str, study: StudyRecord) -> None:
+    def __init__(
+        self,
+        store: MlflowStore,
+        experiment_id: str,
+        study: StudyRecord,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Know no run yet; `tell` hears of deleted runs that were brought back."""
         self.run_id = ""
+        self.experiment_id = experiment_id
         self.unconfirmed: set[int] = set()
         """trials whose run was not confirmed when it was first to be created"""
         self._store = store
-        self._experiment_id = experiment_id
         self._study = study
+        self._tell = tell
         self._trials: dict[int, TrialRun] = {}
 
     def open(self, started_ms: int) -> None:
@@ -91,6 +53,7 @@ class StudyRuns:
         """
         self._trials.clear()
         studies = [found for found in self._find() if TRIAL_TAG not in found.tags]
+        studies.sort(key=lambda found: found.deleted)
         tags = {
             **self._study.tags,
             "dlf.study": self._study.name,
@@ -99,70 +62,57 @@ class StudyRuns:
         }
         if studies:
             self.run_id = studies[0].run_id
+            self._bring_back_own()
             self._store.log(self.run_id, tags=tags)
             self._store.reopen_run(self.run_id)
         else:
             self.run_id = self._store.create_run(
-                self._experiment_id, self._study.name, tags, started_ms
+                self.experiment_id, self._study.name, tags, started_ms
             )
+        if self._study.data is not None:
+            self._store.log_dataset(self.run_id, self._study.data)
 
-    def trial_run_id(self, number: int) -> str | None:
-        """Return the identity of a trial's run, if it has one."""
+    def run_ids(self) -> dict[int, str]:
+        """Return the identities of the runs of all trials, from any thread."""
+        return {number: run.run_id for number, run in self._trials.copy().items()}
+
+    def trial(self, number: int) -> TrialRun:
+        """Return the run of a trial that was begun."""
         run = self._trials.get(number)
-        return None if run is None else run.run_id
+        if run is None:
+            raise StoreRefusedError(f"trial {number} has no run")
+        return run
 
-    def has_ended(self, event: TrialEnded) -> bool:
-        """Return whether the trial's run ended with this very event, and so has everything."""
-        run = self._trials.get(event.number)
-        # The state alone would not do: a trial can end, go on, and end in the same state again.
-        return (
-            run is not None
-            and run.status == TRIAL_ENDINGS[event.outcome.state]
-            and run.ended_ms == event.time_ms
-        )
+    def known(self, number: int) -> TrialRun | None:
+        """Return the run of a trial, if it has one."""
+        return self._trials.get(number)
 
-    def begin(self, event: TrialStarted) -> None:
-        """See that the trial has a run with its parameters and its configuration."""
+    def begin(self, event: TrialStarted) -> TrialRun:
+        """See that the trial has a run with all that it has from the start."""
         run = self._trials.get(event.number) or self._create(event)
-        if run.begun:
-            return
-        self._store.log_text(run.run_id, event.trial.config_yaml, CONFIG_FILE)
-        params = {name: _shown(value) for name, value in event.trial.params.items()}
-        self._store.log(run.run_id, params=params, tags={STATE_TAG: "running"})
-        run.begun = True
+        run.begin(event, self._study.data)
+        return run
 
-    def start(self, event: TrialStarted) -> None:
-        """Begin the trial's run, or let it go on."""
-        self.begin(event)
-        run = self._trials[event.number]
-        if run.status != RUNNING:
-            self._forget_reasons(run)
-            self._store.log(run.run_id, tags={STATE_TAG: "running"})
-            self._store.reopen_run(run.run_id)
-            run.status = RUNNING
+    def bring_back(self, number: int) -> bool:
+        """Restore the run of a trial if somebody deleted it; return whether that was so."""
+        run = self._trials.get(number)
+        if run is None or not run.bring_back():
+            return False
+        self._tell(
+            f"tracking: the run of trial {number} was deleted in MLflow and is brought back, since "
+            "more was to be recorded there"
+        )
+        return True
 
-    def add_epoch(self, event: EpochTrained) -> None:
-        """Give the trial's run the metrics of an epoch, if it has not got them."""
-        run = self._run(event.number)
-        if run.epochs is None:
-            run.epochs = {point.step for point in self._store.points(run.run_id, OBJECTIVE)}
-        if event.epoch not in run.epochs:
-            self._store.log(
-                run.run_id, metrics=event.metrics, step=event.epoch, time_ms=event.time_ms
-            )
-            run.epochs.add(event.epoch)
+    def keep_models(self, folders: Mapping[int, Path]) -> None:
+        """See that these trials' runs have their models, and that no others have one."""
+        for number, run in self._trials.items():
+            run.keep_model(folders.get(number))
 
-    def end(self, event: TrialEnded) -> None:
-        """End the trial's run in the status that fits its outcome."""
-        run = self._run(event.number)
-        state, reason = event.outcome.state, event.outcome.reason
-        tags = {STATE_TAG: state.value}
-        self._forget_reasons(run)
-        if reason is not None:
-            named = FAILURE_TAG if state is TrialState.FAILED else REASON_TAG
-            tags[named] = reason
-            run.reasons.add(named)
-        self._end(run, tags, TRIAL_ENDINGS[state], event.time_ms)
+    def add_study_files(self, files: Sequence[Path]) -> None:
+        """Add files as artifacts to the study's own run."""
+        for file in files:
+            self._store.log_file(self.run_id, file)
 
     def close(self, event: StudyClosed) -> Refusals:
         """Complete the study's run, and end what still runs as interrupted.
@@ -172,11 +122,13 @@ class StudyRuns:
         """
         refusals: Refusals = {}
         for number, run in self._trials.items():
-            if run.status == RUNNING:
+            if run.running:
                 try:
-                    self._end(run, {STATE_TAG: "interrupted"}, "KILLED", event.time_ms)
+                    self.bring_back(number)
+                    run.interrupt(event.time_ms)
                 except StoreRefusedError as error:
                     refusals[number] = error
+        self._bring_back_own()
         summary = event.summary
         self._store.log(
             self.run_id,
@@ -191,14 +143,14 @@ class StudyRuns:
     def _find(self, tags: Mapping[str, str] | None = None) -> list[FoundRun]:
         """Find the runs with these tags, and take in those of trials."""
         wanted = {KEY_TAG: self._study.key, **(tags or {})}
-        all_found = list(self._store.find_runs([self._experiment_id], wanted))
-        for found in all_found:
+        all_found = list(self._store.find_runs([self.experiment_id], wanted, deleted=True))
+        for found in sorted(all_found, key=lambda found: found.deleted):
             if TRIAL_TAG not in found.tags:
                 continue
-            run = TrialRun.of(found)
+            run = TrialRun.of(self._store, found)
             number = int(found.tags[TRIAL_TAG])
             other = self._trials.setdefault(number, run)
-            if other.run_id != run.run_id:
+            if other.run_id != run.run_id and not found.deleted:
                 kept, surplus = (other, run) if other.begun else (run, other)
                 self._trials[number] = kept
                 self._store.delete_run(surplus.run_id)
@@ -213,21 +165,24 @@ class StudyRuns:
         self.unconfirmed.add(trial.number)
         tags |= {
             KEY_TAG: self._study.key,
-            "mlflow.parentRunId": self.run_id,
+            PARENT_TAG: self.run_id,
             "dlf.study": self._study.name,
             "dlf.seed": str(trial.seed),
         }
-        run_id = self._store.create_run(self._experiment_id, trial.name, tags, event.time_ms)
+        if trial.code:
+            tags[CODE_TAG] = trial.code
+        run_id = self._store.create_run(self.experiment_id, trial.name, tags, event.time_ms)
         if not asked_before:
             self.unconfirmed.discard(trial.number)
-        run = self._trials[trial.number] = TrialRun(run_id=run_id, epochs=set())
+        run = self._trials[trial.number] = TrialRun(self._store, run_id)
         return run
 
-    def _run(self, number: int) -> TrialRun:
-        run = self._trials.get(number)
-        if run is None:
-            raise StoreRefusedError(f"trial {number} has no run")
-        return run
+    def _bring_back_own(self) -> None:
+        if self._store.restore_run(self.run_id):
+            self._tell(
+                f"tracking: the run of the study {self._study.name} was deleted in MLflow and is "
+                "brought back"
+            )
 
     def _closing_step(self, event: StudyClosed) -> int:
         """Count how often the study was closed before, for its metrics would hide one another."""
@@ -238,36 +193,29 @@ class StudyRuns:
         ]
         return max((point.step + (point.time_ms != event.time_ms) for point in points), default=0)
 
-    def _end(
-        self, run: TrialRun, tags: Mapping[str, str], status: RunStatus, ended_ms: int
-    ) -> None:
-        self._store.log(run.run_id, tags=tags)
-        self._store.end_run(run.run_id, status, ended_ms)
-        run.status, run.ended_ms, run.epochs = status, ended_ms, None
 
-    def _forget_reasons(self, run: TrialRun) -> None:
-        while run.reasons:
-            self._store.delete_tag(run.run_id, min(run.reasons))
-            run.reasons.remove(min(run.reasons))
-
-
-def open_study_runs(location: TrackingLocation, study: StudyRecord, started_ms: int) -> StudyRuns:
+def open_study_runs(
+    location: TrackingLocation,
+    study: StudyRecord,
+    started_ms: int,
+    tell: Callable[[str], None] = lambda _: None,
+    persist: Persist = ask_once,
+) -> StudyRuns:
     """Connect to the store and open the runs of the study, which is created when it is new.
 
+    `persist` makes the requests, once it is known that the store answers.
+
     Raises:
+        StoreAwayError: when the store does not answer now.
         BadInputError: when the store cannot be used.
     """
-    store = connect(location)
+    store = connect(location, persist)
     try:
         experiment_id = store.experiment(
             f"{EXPERIMENT_PREFIX}{study.dataset}", location.artifact_root
         )
-        runs = StudyRuns(store, experiment_id, study)
+        runs = StudyRuns(store, experiment_id, study, tell)
         runs.open(started_ms)
-    except (StoreAwayError, StoreRefusedError) as error:
+    except StoreRefusedError as error:
         raise location.unusable(str(error)) from error
     return runs
-
-
-def _shown(value: ParamValue) -> str:
-    return repr(value) if isinstance(value, float) else str(value)

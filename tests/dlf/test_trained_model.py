@@ -10,11 +10,11 @@ import torch
 from dlf.batching import Clips
 from dlf.config import Config, Value
 from dlf.data import Split
+from dlf.inference import predict
 from dlf.metrics import compute_metrics
 from dlf.modalities import InputSizes
 from dlf.model import DLF
 from dlf.trained_model import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, TrainedModel
-from dlf.training import predict
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from torch import Tensor
 from dlf.batching import Batch, Clips
 from dlf.config import Config, Value
 from dlf.data import Split
+from dlf.inference import predict
 from dlf.metrics import compute_metrics
 from dlf.modalities import InputSizes
 from dlf.optimisation import Learned
-from dlf.training import EpochRecord, NonFiniteError, Training, predict
+from dlf.training import EpochRecord, NonFiniteError, Training
 
 Trainings = Callable[..., Training]
 
@@ -283,16 +284,3 @@ def test_it_learns(
     assert last.best_mae < 0.7 * of_the_median
     assert last.valid.corr > 0.7
     assert last.loss.total < training.history[0].loss.total
-
-
-def test_predictions_come_in_the_order_of_the_split(
-    tiny_config: Config, tiny_sizes: InputSizes, training_of: Trainings, valid: Split
-) -> None:
-    training = training_of()
-    clips = Clips(valid, tiny_sizes, tiny_config, "cpu")
-    predictions = predict(training.model, clips, training.config)
-    assert predictions.shape == (len(valid),)
-    for row in range(len(valid)):
-        with torch.inference_mode():
-            alone = training.model.predict(clips.batch(np.array([row])).inputs)
-        assert predictions[row] == pytest.approx(alone.item(), abs=1e-5)

@@ -1,6 +1,7 @@
 """Trials on a real Ray: workers used again, trials that fail or are stopped, kept states."""
 
 import math
+import platform
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -8,20 +9,29 @@ import pytest
 import ray
 import torch
 
+from dlf.batching import Clips
 from dlf.command import BadInputError
 from dlf.config import Config
-from dlf.data import SealedTestSplitError, open_test_split, read_manifest
+from dlf.data import SealedTestSplitError, open_split, open_test_split, read_manifest
+from dlf.inference import predict
+from dlf.metrics import compute_metrics
 from dlf.text.source import TextSource
+from dlf.trained_model import TrainedModel
 from dlf.training import EpochRecord
 from search.checkpoints import Checkpoints
 from search.engine import run_trials
+from search.kept_results import KeptResults
 from search.ledger import TrialLedger
 from search.resources import Resources, fit_resources
 from search.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace, record_of
 from search.trial_data import TrialData
 from search.trials import TrialPlan, TrialSource
+from tests.conftest import TINY_CLIPS
 from tests.support.memory_recorder import MemoryRecorder
+from tracking.predictions import read_predictions
+from tracking.recorder import Recorders
 from tracking.records import Outcome, TrialState
+from tracking.study_files import StudyFiles
 
 SMALL = Config().with_values(
     {"width": 8, "heads": 2, "encoder_layers": 1, "attractor_layers": 1, "memory_layers": 1}
@@ -64,12 +74,21 @@ class FolderlessTrainable(DLFTrainable):
 
 
 class Run:
-    """Six trials, two at once: one diverges, one is stopped."""
+    """Six trials, two at once: one diverges, one is stopped. The two best models are kept."""
 
     def __init__(self, workplace: Workplace, folder: Path) -> None:
         self.source = ListedTrials([SMALL, DIVERGING, *[SMALL] * 4], stopped=3)
         self.recorder = MemoryRecorder()
-        ledger = TrialLedger(self.source, self.recorder)
+        self.files = StudyFiles(folder)
+        self.models: list[Sequence[int]] = []
+        kept = KeptResults(
+            workplace.checkpoints,
+            self.files,
+            workplace.data,
+            models=2,
+            models_changed=self.models.append,
+        )
+        ledger = TrialLedger(self.source, Recorders([kept, self.recorder]))
         run_trials(ledger, workplace, folder, keep_checkpoints=True)
 
 
@@ -129,6 +148,48 @@ def test_a_trial_leaves_its_final_state(run: Run, workplace: Workplace) -> None:
     assert state is not None
     assert len(state["history"]) == EPOCHS
     assert EpochRecord.model_validate(state["history"][-1]) == run.source.records[4][-1]
+
+
+def test_what_a_trial_took_is_measured(run: Run) -> None:
+    assert run.recorder.facts.keys() == {0, 2, 3, 4, 5}
+    for number, facts in run.recorder.facts.items():
+        records = run.source.records[number]
+        assert facts.epochs == len(records)
+        assert facts.seconds_per_epoch == pytest.approx(
+            sum(record.seconds for record in records) / len(records)
+        )
+        assert facts.samples_per_second == pytest.approx(
+            TINY_CLIPS["train"] / facts.seconds_per_epoch
+        )
+        assert facts.host == platform.node()
+        assert (facts.device, facts.device_share) == ("cpu", "1 CPU")
+        assert 100 < facts.peak_memory_mb < 2000
+    assert len({facts.parameters for facts in run.recorder.facts.values()}) == 1
+
+
+def test_the_predictions_of_every_trial_are_kept(run: Run, workplace: Workplace) -> None:
+    valid = open_split("synthetic", workplace.data.data_dir, "valid")
+    assert not run.files.predictions(1).exists()
+    for number in (0, 2, 3, 4, 5):
+        kept = read_predictions(run.files.predictions(number))
+        assert kept.ids == valid.ids
+        best = min(run.source.records[number], key=lambda record: record.valid.mae)
+        assert compute_metrics(kept.prediction, kept.labels) == best.valid
+
+
+def test_the_models_of_the_best_trials_are_kept_and_predict_the_same(
+    run: Run, workplace: Workplace
+) -> None:
+    """All complete trials are equally good here, and the first of them stay."""
+    assert len(run.models) == 2
+    assert run.files.all_models().keys() == set(run.models[-1]) <= {0, 2, 4, 5}
+    valid = open_split("synthetic", workplace.data.data_dir, "valid")
+    for number, folder in run.files.all_models().items():
+        model = TrainedModel.load(folder)
+        assert (model.config, model.card.seed) == (SMALL, 7)
+        clips = Clips(valid, model.card.sizes, model.config, "cpu")
+        expected = read_predictions(run.files.predictions(number)).prediction
+        assert predict(model.model, clips, model.config) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_restored_trial_goes_on_as_if_nothing_had_happened(

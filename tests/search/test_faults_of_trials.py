@@ -18,7 +18,7 @@ from tests.support import faulty_trainable as fault
 from tests.support.commands import Command
 from tests.support.searches import Search
 from tracking.location import resolve
-from tracking.mlflow_store import connect
+from tracking.mlflow_connection import connect
 from tracking.recorded import recorded_trials
 
 TRIALS = 14

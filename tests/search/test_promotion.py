@@ -6,17 +6,22 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from dlf.batching import Clips
 from dlf.command import BadInputError, WorkFailedError
 from dlf.config import Config
-from dlf.data import read_manifest
+from dlf.data import open_test_split, read_manifest
+from dlf.inference import predict
 from dlf.replicates import Replicates
 from dlf.text.source import TextSource
 from dlf.trained_model import TrainedModel
 from dlf.training import EpochRecord, Training
 from search.budget import Budget
 from search.checkpoints import Checkpoints
+from search.final_figures import CLASSES_FILE, PROJECTION_FILE, TEST_PREDICTIONS_FILE
 from search.finalists import Finalist, FinalistTrials, choose_finalists
 from search.promotion import Promotion
 from search.resources import Resources
@@ -27,6 +32,7 @@ from search.trial_data import TrialData
 from search.verdict import test_reads as reads_of
 from tests.support.simulation import SimulatedSearch
 from tracking.location import resolve
+from tracking.predictions import read_predictions
 from tracking.records import Outcome, TrialState
 
 SMALL = Config().with_values(
@@ -140,6 +146,8 @@ def test_a_registry_that_fails_loses_neither_model_nor_test_metrics(
         promotion.promotion.hand_over()
     assert json.loads((promotion.folder / "test.json").read_text())["mae"] > 0
     assert (promotion.folder / "model" / "model.safetensors").exists()
+    kept = {file.name for file in (promotion.folder / "artifacts").iterdir()}
+    assert kept == {TEST_PREDICTIONS_FILE, CLASSES_FILE, PROJECTION_FILE}
     assert reads_of(promotion.promotion.study) == 1
 
 
@@ -159,3 +167,49 @@ def test_the_registered_model_is_the_best_on_validation_with_its_own_test_metric
     assert TrainedModel.load(registered["folder"]).card.valid.mae == min(maes)
     assert registered["metrics"]["test/mae"] != result.test.mae
     assert set(registered["metrics"]) == {f"test/{name}" for name in type(result.test).model_fields}
+
+
+def accept(_location: object, **_named: object) -> SimpleNamespace:
+    return SimpleNamespace(model="dlf-synthetic", version=1, alias="champion")
+
+
+def test_the_test_predictions_are_those_of_the_registered_model_and_of_every_seed(
+    promotion: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.promotion.register_champion", accept)
+    result = promotion.promotion.hand_over()
+    kept = promotion.folder / "artifacts"
+    found = read_predictions(kept / TEST_PREDICTIONS_FILE)
+    registered = TrainedModel.load(promotion.folder / "model")
+    data = promotion.promotion.workplace.data
+    monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
+    test = open_test_split("synthetic", data.data_dir)
+    clips = Clips(test, registered.card.sizes, registered.config, "cpu")
+    expected = predict(registered.model, clips, registered.config)
+    assert list(found.ids) == test.ids
+    np.testing.assert_array_equal(found.labels, test.labels)
+    np.testing.assert_array_equal(found.prediction, expected)
+    assert list(found.others) == ["seed_0", "seed_1"]
+    (maes,) = [each.valid_mae for each in result.finalists]
+    best = maes.index(min(maes))
+    np.testing.assert_array_equal(found.others[f"seed_{best}"], found.prediction)
+    assert not np.array_equal(found.others[f"seed_{1 - best}"], found.prediction)
+    errors = [np.abs(each - test.labels).mean() for each in found.others.values()]
+    assert result.test.mae == pytest.approx(np.mean(errors), rel=1e-6)
+    for figure in (CLASSES_FILE, PROJECTION_FILE):
+        assert Image.open(kept / figure).format == "PNG"
+
+
+def test_what_cannot_be_drawn_does_not_stop_the_promotion(
+    promotion: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> bytes:
+        assert (promotion.folder / "test.json").exists()
+        raise ValueError("a projection needs 3 clips, and there are 2")
+
+    monkeypatch.setattr("tracking.figures.projection.projection", refuse)
+    monkeypatch.setattr("search.promotion.register_champion", accept)
+    assert promotion.promotion.hand_over().version == 1
+    assert "lacks some figures of the model: a projection needs 3 clips" in capsys.readouterr().err
+    assert (promotion.folder / "artifacts" / CLASSES_FILE).exists()
+    assert reads_of(promotion.promotion.study) == 1

@@ -12,10 +12,10 @@ from dlf.batching import Clips
 from dlf.data import open_test_split, read_manifest
 from dlf.data.encoded import list_encoded
 from dlf.data.synthetic import LEXICON
+from dlf.inference import predict
 from dlf.metrics import compute_metrics
 from dlf.text.prepared import open_text
 from dlf.trained_model import TrainedModel
-from dlf.training import predict
 from search.study import StudyPlace
 from tests.support.commands import run
 from tests.support.encoders import save_tiny_encoder

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tracking.recorder import Recorder
-from tracking.records import Outcome, Summary, TrialRecord
+from tracking.records import Outcome, Summary, TrialFacts, TrialRecord
 
 
 class MemoryRecorder(Recorder):
@@ -12,6 +12,7 @@ class MemoryRecorder(Recorder):
     def __init__(self) -> None:
         self.started: list[TrialRecord] = []
         self.epochs: dict[int, list[int]] = {}
+        self.facts: dict[int, TrialFacts] = {}
         self.ended: dict[int, Outcome] = {}
 
     def start_trial(self, trial: TrialRecord) -> None:
@@ -22,6 +23,9 @@ class MemoryRecorder(Recorder):
         assert "valid/mae" in metrics
         if epoch not in self.epochs[number]:
             self.epochs[number].append(epoch)
+
+    def log_facts(self, number: int, facts: TrialFacts) -> None:
+        self.facts[number] = facts
 
     def end_trial(self, number: int, outcome: Outcome) -> None:
         assert self.ended.get(number, outcome) == outcome

@@ -14,8 +14,8 @@ if __name__ == "__main__":
 
 from tracking.journal import journaled_trials
 from tracking.location import TrackingLocation, resolve
+from tracking.mlflow_connection import connect
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.mlflow_store import connect
 from tracking.recorded import recorded_trials
 from tracking.records import Ending, Outcome, StudyRecord, Summary, TrialRecord, TrialState
 
@@ -89,7 +89,7 @@ def check(location: TrackingLocation, key: str) -> None:
             assert len(set(steps)) == len(steps)
         if "dlf.trial" in found.tags:
             listed = store.client.list_artifacts(found.run_id)
-            assert [file.path for file in listed] == ["config.yaml"]
+            assert [file.path for file in listed] == ["config.yaml", "learning_curves.png"]
 
 
 def main(uri: str, journal_file: str, key: str) -> None:

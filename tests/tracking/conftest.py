@@ -9,7 +9,8 @@ import pytest
 from tests.support.mlflow_server import MlflowServer, unused_port
 from tracking.journal import TRACKING_FILE
 from tracking.location import TrackingLocation, resolve
-from tracking.mlflow_store import MlflowStore, connect, quiet_mlflow
+from tracking.mlflow_connection import connect, quiet_mlflow
+from tracking.mlflow_store import MlflowStore
 from tracking.records import StudyRecord, TrialRecord
 
 quiet_mlflow()

@@ -85,11 +85,12 @@ def test_how_far_trials_are_is_known_again(journal_file: Path) -> None:
     journal = TrackingJournal(journal_file)
     assert journal.standing(3) == Standing(last_epoch=1)
     assert journal.standing(4) is None
+    journal.close()
     write(journal_file, EVENTS[3:])
     journal = TrackingJournal(journal_file)
     outcome = Outcome(state=TrialState.FAILED, reason="no\nmore")
     assert journal.standing(3) == Standing(last_epoch=1, outcome=outcome)
-    assert journal.numbers == {3}
+    journal.close()
     assert journaled_trials(journal_file) == {
         3: JournaledTrial(trial=TRIAL, epochs=(1,), outcome=outcome)
     }

@@ -8,11 +8,12 @@ import mlflow
 import pytest
 
 from dlf.command import WorkFailedError
-from tracking.background import BackgroundWriter
 from tracking.location import TrackingLocation
+from tracking.mlflow_connection import connect
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.mlflow_store import MlflowStore, connect
+from tracking.mlflow_store import MlflowStore
 from tracking.records import Ending, Outcome, StudyRecord, Summary, TrialRecord, TrialState
+from tracking.sender import Patience
 
 NOTHING = Summary(ending=Ending.FINISHED)
 Trials = Callable[[int], TrialRecord]
@@ -76,7 +77,7 @@ def test_a_study_is_recorded_as_one_run_with_nested_runs(
     assert history(store, runs[0].info.run_id, "loss/total") == [(1, 2.0), (2, 2.0)]
     assert history(store, runs[1].info.run_id, "valid/mae") == [(1, 1.4)]
     listed = [file.path for file in store.client.list_artifacts(runs[1].info.run_id)]
-    assert listed == ["config.yaml"]
+    assert listed == ["config.yaml", "learning_curves.png"]
 
 
 def test_recording_leaves_the_terminal_alone(
@@ -141,8 +142,8 @@ def test_a_store_that_vanishes_is_told_in_the_end_and_raises_nothing(
     trial: Trials,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    writer = BackgroundWriter(pause=0.001, patience=0.01, grace=0.1)
-    recorder = MlflowRecorder(sqlite_location, study, journal_file, writer)
+    patience = Patience(pause=0.001, grace=0.1)
+    recorder = MlflowRecorder(sqlite_location, study, journal_file, patience=patience)
     recorder.start_trial(trial(0))
     recorder.run_id(0)
 
@@ -154,7 +155,8 @@ def test_a_store_that_vanishes_is_told_in_the_end_and_raises_nothing(
     for epoch in range(1, 6):
         recorder.log_epoch(0, epoch, {"valid/mae": 1.0})
     recorder.end_trial(0, Outcome(state=TrialState.COMPLETE))
-    missing = recorder.finish(NOTHING)
+    assert recorder.finish(NOTHING) is None
+    missing = recorder.unsent
     assert missing is not None
     assert "lacks a part of what was recorded (the disk is gone)" in missing
     assert str(journal_file) in missing
@@ -168,7 +170,7 @@ def test_a_store_that_comes_back_has_everything(
     trial: Trials,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recorder = MlflowRecorder(sqlite_location, study, journal_file, BackgroundWriter(pause=0.001))
+    recorder = MlflowRecorder(sqlite_location, study, journal_file, patience=Patience(pause=0.001))
     recorder.ready()
     working, outages = mlflow.MlflowClient.log_batch, [1, 2, 3]
 
@@ -202,9 +204,9 @@ def test_a_trial_without_a_run_is_told_as_such(
     monkeypatch.setattr(mlflow.MlflowClient, "create_run", refuse)
     recorder.start_trial(trial(0))
     recorder.log_epoch(0, 1, {"valid/mae": 1.0})
-    missing = recorder.finish(NOTHING)
-    assert missing is not None
-    assert "no such run" in missing
+    assert recorder.finish(NOTHING) is None
+    assert recorder.unsent is not None
+    assert "no such run" in recorder.unsent
     with pytest.raises(WorkFailedError, match="trial 0 has no run"):
         recorder.run_id(0)
 

@@ -7,32 +7,28 @@ import pytest
 from mlflow.entities import ViewType
 
 from tests.support.recording import EPOCHS, OUTCOMES, SUMMARY, check, study_of, tell, trial_of
-from tracking.background import BackgroundWriter
-from tracking.events import StudyEvent, StudyOpened
+from tracking.events import StudyEvent
 from tracking.journal import read_events
 from tracking.location import TrackingLocation
+from tracking.mlflow_connection import connect
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.mlflow_store import connect
-from tracking.reconcile import reconcile
+from tracking.mlflow_store import MlflowStore
 from tracking.recorded import recorded_trials
-from tracking.study_runs import open_study_runs
+from tracking.sender import Patience
+from tracking.sync import sync
 
 Request = Callable[..., object]
 
 
 def record(location: TrackingLocation, file: Path, key: str) -> str | None:
-    recorder = MlflowRecorder(location, study_of(key), file, BackgroundWriter(pause=0.0))
+    recorder = MlflowRecorder(location, study_of(key), file, patience=Patience(pause=0.0))
     tell(recorder, file)
-    return recorder.finish(SUMMARY)
+    return recorder.finish(SUMMARY) or recorder.unsent
 
 
 def send(location: TrackingLocation, file: Path) -> dict[int, str]:
     """Give the store what the journal has, and nothing else."""
-    opened = next(iter(read_events(file)))
-    assert isinstance(opened, StudyOpened)
-    runs = open_study_runs(location, opened.study, opened.time_ms)
-    refusals = reconcile(runs, partial(read_events, file))
-    return {number: str(error) for number, error in refusals.items()}
+    return {number: str(error) for number, error in sync(location, file).items()}
 
 
 @pytest.fixture
@@ -42,23 +38,27 @@ def written(sqlite_location: TrackingLocation, journal_file: Path) -> list[Study
 
 
 def test_a_journal_alone_makes_the_whole_study(
-    sqlite_location: TrackingLocation, journal_file: Path, written: list[StudyEvent]
+    sqlite_location: TrackingLocation,
+    server_location: TrackingLocation,
+    journal_file: Path,
+    written: list[StudyEvent],
 ) -> None:
-    client = connect(sqlite_location).client
-    before = recorded_trials(sqlite_location, "r")
-    for runs in before.values():
-        client.delete_run(runs[0].run_id)
-    assert send(sqlite_location, journal_file) == {}
-    check(sqlite_location, "r")
-    after = recorded_trials(sqlite_location, "r")
+    assert send(server_location, journal_file) == {}
+    check(server_location, "r")
+    there, again = connect(sqlite_location), connect(server_location)
+    before, after = (recorded_trials(place, "r") for place in (sqlite_location, server_location))
     for number in before:
-        old, new = (client.get_run(runs[number][0].run_id) for runs in (before, after))
-        assert old.info.run_id != new.info.run_id
+        old = there.client.get_run(before[number][0].run_id)
+        new = again.client.get_run(after[number][0].run_id)
         assert old.info.start_time == new.info.start_time
         assert old.info.end_time == new.info.end_time
-        histories = [client.get_metric_history(run.info.run_id, "valid/mae") for run in (old, new)]
-        points = [[(p.step, p.value, p.timestamp) for p in history] for history in histories]
-        assert points[0] == points[1]
+        assert old.data.params == new.data.params
+        assert points(there, old.info.run_id) == points(again, new.info.run_id)
+
+
+def points(store: MlflowStore, run_id: str) -> list[tuple[int, float, int]]:
+    history = store.client.get_metric_history(run_id, "valid/mae")
+    return sorted((point.step, point.value, point.timestamp) for point in history)
 
 
 def test_what_is_whole_is_not_looked_at(
@@ -135,23 +135,41 @@ def test_what_the_store_refuses_costs_its_own_trial_alone(
     check(sqlite_location, "c")
 
 
-def test_a_run_deleted_during_the_search_is_made_again(
+def test_a_run_deleted_during_the_search_is_brought_back(
     sqlite_location: TrackingLocation, journal_file: Path
 ) -> None:
-    recorder = MlflowRecorder(sqlite_location, study_of("d"), journal_file)
+    told: list[str] = []
+    recorder = MlflowRecorder(sqlite_location, study_of("d"), journal_file, tell=told.append)
     recorder.start_trial(trial_of(0))
     recorder.log_epoch(0, 1, {"valid/mae": 1.0})
-    connect(sqlite_location).client.delete_run(recorder.run_id(0))
+    deleted = recorder.run_id(0)
+    client = connect(sqlite_location).client
+    client.delete_run(deleted)
     tell(recorder, journal_file)
+    client.delete_run(recorder.study_run_id)
     assert recorder.finish(SUMMARY) is None
+    assert recorder.run_id(0) == deleted
     check(sqlite_location, "d")
+    assert len(told) == 2
+    assert "the run of trial 0 was deleted in MLflow and is brought back" in told[0]
+    assert "the run of the study study d was deleted in MLflow and is brought back" in told[1]
+
+
+def test_a_run_that_was_deleted_when_it_was_whole_stays_deleted(
+    sqlite_location: TrackingLocation, journal_file: Path, written: list[StudyEvent]
+) -> None:
+    (run,) = recorded_trials(sqlite_location, "r")[1]
+    connect(sqlite_location).client.delete_run(run.run_id)
+    assert record(sqlite_location, journal_file, "r") is None
+    assert send(sqlite_location, journal_file) == {}
+    assert sorted(recorded_trials(sqlite_location, "r")) == [0, 2]
 
 
 def test_an_epoch_that_a_store_missed_is_sent_before_the_end(
     sqlite_location: TrackingLocation, journal_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = BackgroundWriter(pause=0.0, patience=0.0)
-    recorder = MlflowRecorder(sqlite_location, study_of("m"), journal_file, writer)
+    patience = Patience(pause=0.0, grace=0.0)
+    recorder = MlflowRecorder(sqlite_location, study_of("m"), journal_file, patience=patience)
     recorder.start_trial(trial_of(0))
     recorder.run_id(0)
 
@@ -175,14 +193,14 @@ def test_a_trial_that_ended_the_same_way_twice_has_the_epochs_in_between(
     written: list[StudyEvent],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    writer = BackgroundWriter(pause=0.0, patience=0.0)
-    recorder = MlflowRecorder(sqlite_location, study_of("r"), journal_file, writer)
+    patience = Patience(pause=0.0, grace=0.0)
+    recorder = MlflowRecorder(sqlite_location, study_of("r"), journal_file, patience=patience)
     recorder.ready()
     monkeypatch.setattr(mlflow.MlflowClient, "log_batch", away)
     recorder.start_trial(trial_of(0))
     recorder.log_epoch(0, 3, {"valid/mae": 1.0})
     recorder.end_trial(0, OUTCOMES[0])
-    writer.drain()
+    recorder.finish(SUMMARY)
     monkeypatch.undo()
     assert send(sqlite_location, journal_file) == {}
     (run,) = recorded_trials(sqlite_location, "r")[0]
@@ -215,8 +233,8 @@ def test_a_creation_without_an_answer_makes_one_run(
         raise mlflow.MlflowException("timed out")
 
     monkeypatch.setattr(mlflow.MlflowClient, "create_run", slow)
-    writer = BackgroundWriter(pause=0.0)
-    recorder = MlflowRecorder(sqlite_location, study_of("s"), journal_file, writer)
+    patience = Patience(pause=0.0)
+    recorder = MlflowRecorder(sqlite_location, study_of("s"), journal_file, patience=patience)
     recorder.start_trial(trial_of(0))
     run_id = recorder.run_id(0)
     tell(recorder, journal_file)

@@ -9,13 +9,13 @@ import pytest
 from tests.support import recording
 from tests.support.mlflow_server import MlflowServer
 from tests.support.recording import EPOCHS, OUTCOMES, SUMMARY, check, study_of, tell, trial_of
-from tracking.background import BackgroundWriter
 from tracking.journal import journaled_trials
 from tracking.location import TrackingLocation, resolve
+from tracking.mlflow_connection import connect
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.mlflow_store import connect
 from tracking.recorded import recorded_trials
 from tracking.records import Ending, Outcome, Summary, TrialState
+from tracking.sender import Patience
 
 WRITES = ("create_run", "log_batch", "log_text", "set_terminated", "update_run", "delete_tag")
 INTERRUPTED = Summary(ending=Ending.INTERRUPTED)
@@ -24,7 +24,7 @@ INTERRUPTED = Summary(ending=Ending.INTERRUPTED)
 def record(location: TrackingLocation, file: Path, key: str) -> str | None:
     recorder = MlflowRecorder(location, study_of(key), file)
     tell(recorder, file)
-    return recorder.finish(SUMMARY)
+    return recorder.finish(SUMMARY) or recorder.unsent
 
 
 def recording_process(location: TrackingLocation, file: Path, key: str) -> "subprocess.Popen[str]":
@@ -74,10 +74,12 @@ def test_a_recording_that_dies_after_any_request_is_whole_in_the_end(
         with monkeypatch.context() as patch:
             for name in WRITES:
                 patch.setattr(mlflow.MlflowClient, name, mortal(name))
-            writer = BackgroundWriter(pause=0.0, patience=0.0)
-            recorder = MlflowRecorder(sqlite_location, study_of(key), tmp_path / key, writer)
+            patience = Patience(pause=0.0, grace=0.0)
+            recorder = MlflowRecorder(
+                sqlite_location, study_of(key), tmp_path / key, patience=patience
+            )
             tell(recorder, tmp_path / key)
-            writer.drain()
+            recorder.finish(SUMMARY)
         assert record(sqlite_location, tmp_path / key, key) is None
         check(sqlite_location, key)
         last += 1
@@ -86,8 +88,8 @@ def test_a_recording_that_dies_after_any_request_is_whole_in_the_end(
 
 def test_a_server_may_die_in_the_middle(mortal_server: MlflowServer, journal_file: Path) -> None:
     location = resolve(mortal_server.address)
-    writer = BackgroundWriter(pause=0.1)
-    recorder = MlflowRecorder(location, study_of("server"), journal_file, writer)
+    patience = Patience(pause=0.1)
+    recorder = MlflowRecorder(location, study_of("server"), journal_file, patience=patience)
     recorder.start_trial(trial_of(0))
     recorder.run_id(0)
     recorder.log_epoch(0, 1, {"valid/mae": 1.0})
@@ -102,15 +104,15 @@ def test_what_a_server_that_stays_away_lacks_is_sent_on_resume(
     mortal_server: MlflowServer, journal_file: Path
 ) -> None:
     location = resolve(mortal_server.address)
-    writer = BackgroundWriter(pause=0.01, patience=0.0, grace=0.0)
-    recorder = MlflowRecorder(location, study_of("away"), journal_file, writer)
+    patience = Patience(pause=0.01, grace=0.0)
+    recorder = MlflowRecorder(location, study_of("away"), journal_file, patience=patience)
     recorder.start_trial(trial_of(0))
     recorder.run_id(0)
     mortal_server.kill()
     tell(recorder, journal_file)
-    missing = recorder.finish(SUMMARY)
-    assert missing is not None
-    assert f"all of it is in {journal_file}" in missing
+    assert recorder.finish(SUMMARY) is None
+    assert recorder.unsent is not None
+    assert f"all of it is in {journal_file}" in recorder.unsent
     mortal_server.start()
     assert record(location, journal_file, "away") is None
     check(location, "away")

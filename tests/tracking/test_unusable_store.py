@@ -8,8 +8,8 @@ import pytest
 
 from dlf.command import BadInputError
 from tracking.location import TrackingLocation, resolve
+from tracking.mlflow_connection import connect
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.mlflow_store import connect
 from tracking.records import StudyRecord
 
 
@@ -22,7 +22,8 @@ def test_a_dead_server_is_known_soon_and_in_one_sentence(
         MlflowRecorder(location, study, journal_file).ready()
     assert time.monotonic() - started < 15
     assert str(error.value) == (
-        f"the tracking store {location.uri} cannot be used: Connection refused"
+        f"the tracking store {location.uri} cannot be used: Connection refused; "
+        "--tracking-offline begins without it"
     )
 
 
@@ -53,7 +54,7 @@ def test_a_locked_database_is_refused(
     journal_file: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tracking.mlflow_store.CONTACT_SECONDS", 0.01)
+    monkeypatch.setattr("tracking.mlflow_connection.CONTACT_SECONDS", 0.01)
     assert sqlite_location.database_file is not None
     owner = sqlite3.connect(sqlite_location.database_file)
     owner.execute("BEGIN EXCLUSIVE")

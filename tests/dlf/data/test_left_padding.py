@@ -9,9 +9,10 @@ import torch
 from dlf.batching import Clips
 from dlf.config import Config
 from dlf.data.mmsa import clean
+from dlf.inference import predict
 from dlf.modalities import InputSizes
 from dlf.model import DLF
-from dlf.training import Training, predict
+from dlf.training import Training
 
 Content = dict[str, dict[str, Any]]
 

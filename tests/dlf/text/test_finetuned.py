@@ -14,6 +14,7 @@ from dlf.batching import Clips
 from dlf.command import BadInputError
 from dlf.config import Config, FinetuningConfig, Value
 from dlf.data import Sequences, Split
+from dlf.inference import predict
 from dlf.modalities import InputSizes
 from dlf.model import DLF
 from dlf.steps import Features
@@ -21,7 +22,7 @@ from dlf.text.encoder import find_encoder
 from dlf.text.finetuned import TextEncoder, pretrained_encoder, untrained_encoder
 from dlf.text.source import Encoder, TextSource
 from dlf.trained_model import ModelCard, TrainedModel
-from dlf.training import Training, predict
+from dlf.training import Training
 
 CLS, SEP, GOOD, BAD = 2, 3, 20, 40
 

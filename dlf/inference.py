@@ -1,0 +1,36 @@
+"""What a trained model says of every clip of a split, in the order of the split."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlf.batching import Clips
+from dlf.config import Config
+from dlf.model import DLF, Inputs
+from dlf.optimisation import autocast
+
+
+def predict(model: DLF, clips: Clips, config: Config) -> NDArray[np.float32]:
+    """Return the predicted sentiment [N] of every clip."""
+    return _of_every_clip(model, model.predict, clips, config)
+
+
+def represent(model: DLF, clips: Clips, config: Config) -> NDArray[np.float32]:
+    """Return the fused representation [N, F] of every clip; see `DLF.represent`."""
+    return _of_every_clip(model, model.represent, clips, config)
+
+
+@torch.inference_mode()
+def _of_every_clip(
+    model: DLF, read: Callable[[Inputs], Tensor], clips: Clips, config: Config
+) -> NDArray[np.float32]:
+    model.eval()
+    orders = clips.in_order_of_length()
+    with autocast(config, clips.device.type):
+        found = torch.cat([read(batch.inputs) for batch in clips.batches(orders)])
+    in_order = torch.empty(found.shape)
+    in_order[np.concatenate(orders)] = found.float().cpu()
+    return in_order.numpy()

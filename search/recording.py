@@ -1,0 +1,74 @@
+"""All that records a search, put together: kept files, MLflow, the terminal and the report."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from search.checkpoints import Checkpoints
+from search.kept_results import KeptResults
+from search.live_report import LiveReport
+from search.request import SearchRequest
+from search.search_plan import SearchPlan
+from search.study import OpenStudy, StudyPlace
+from search.summary import console_of
+from search.tracked_study import tracked_study
+from tracking.journal import TRACKING_FILE
+from tracking.location import TrackingLocation
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.recorder import Recorder, Recorders
+from tracking.records import Summary
+from tracking.study_files import StudyFiles
+
+
+class SearchRecording:
+    """Records one search from its beginning to its end."""
+
+    def __init__(
+        self,
+        request: SearchRequest,
+        plan: SearchPlan,
+        place: StudyPlace,
+        opened: OpenStudy,
+        location: TrackingLocation,
+    ) -> None:
+        """Begin to record; raise `BadInputError` when the journal of the study cannot be used."""
+        onlookers: list[Recorder] = []
+        tell: Callable[[str], None] = _say_nothing
+        if not request.json_only:
+            budget = plan.budget
+            onlooker = console_of(
+                opened.study, budget.trials, seconds=budget.seconds, epochs=budget.epochs
+            )
+            onlookers, tell = [onlooker], onlooker.say
+        self.checkpoints = Checkpoints(folder=place.folder / "checkpoints")
+        tracked = tracked_study(
+            request.study,
+            opened.key,
+            opened.identity,
+            request.data_dir,
+            {"dlf.text_reason": plan.text_words},
+        )
+        self.mlflow = MlflowRecorder(location, tracked, place.folder / TRACKING_FILE, tell=tell)
+        kept = KeptResults(
+            self.checkpoints,
+            StudyFiles(place.folder),
+            plan.identity.data_in(request.data_dir),
+            models=request.keep_checkpoints,
+            models_changed=self.mlflow.keep_models,
+            tell=tell,
+        )
+        self.recorder = Recorders([kept, self.mlflow, *onlookers])
+        self.live_report = LiveReport(opened, place.folder, self.mlflow.links, tell)
+        self.report: Path | None = None
+
+    def finish(self, summary: Summary) -> str | None:
+        """Write the last report, and wait until everything is kept; return what could not be."""
+        self.report = self.live_report.write()
+        missing = self.recorder.finish(summary)
+        if self.mlflow.unsent is not None:
+            print(self.mlflow.unsent, file=sys.stderr)
+        return missing
+
+
+def _say_nothing(_: str) -> None:
+    pass

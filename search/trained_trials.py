@@ -1,0 +1,37 @@
+"""Models out of what trainings have left: the weights of the best epoch, with their card."""
+
+from typing import Any
+
+from dlf.config import Config
+from dlf.modalities import InputSizes
+from dlf.model import DLF
+from dlf.text.finetuned import untrained_encoder
+from dlf.trained_model import ModelCard, TrainedModel
+from dlf.training import EpochRecord
+from search.trial_data import TrialData
+
+
+def best_replicate(state: dict[str, Any]) -> int:
+    """Return which of the seeds of a checkpoint reached the lowest validation MAE."""
+    reached = [each["history"][-1]["best_mae"] for each in state["replicates"]]
+    return reached.index(min(reached))
+
+
+def model_of(
+    state: dict[str, Any], config: Config, data: TrialData, sizes: InputSizes
+) -> TrainedModel:
+    """Return the model of one seed, from its part of a checkpoint."""
+    history = [EpochRecord.model_validate(record) for record in state["history"]]
+    best = history[history[-1].best_epoch - 1]
+    model = DLF(config.model, sizes, untrained_encoder(data.text))
+    model.load_state_dict(state["best_weights"])
+    card = ModelCard(
+        dataset=data.dataset,
+        dataset_digest=data.dataset_digest,
+        text=data.text,
+        sizes=sizes,
+        seed=state["seed"],
+        epoch=best.epoch,
+        valid=best.valid,
+    )
+    return TrainedModel(model, config, card)

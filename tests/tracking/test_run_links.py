@@ -1,0 +1,54 @@
+"""Addresses of runs in the MLflow UI."""
+
+from pathlib import Path
+
+import pytest
+
+from dlf.command import BadInputError
+from tests.support.mlflow_server import unused_port
+from tests.support.recording import study_of, trial_of
+from tracking.location import TrackingLocation, resolve
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.records import Ending, Summary
+from tracking.run_links import LOCAL_UI, run_link, run_links
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("http://host:5000", "http://host:5000"),
+        ("https://host/mlflow/", "https://host/mlflow"),
+        ("https://user:secret@host:8443/mlflow", "https://host:8443/mlflow"),
+        ("sqlite:////somewhere/mlflow.db", LOCAL_UI),
+    ],
+)
+def test_a_run_is_looked_at_in_the_ui_of_its_store(uri: str, address: str) -> None:
+    assert run_link(resolve(uri), "7", "abc") == f"{address}/#/experiments/7/runs/abc"
+
+
+def test_every_trial_of_the_study_is_linked(
+    location: TrackingLocation, journal_file: Path, tmp_path: Path
+) -> None:
+    key = f"linked-{location.uri.partition(':')[0]}"
+    recorder = MlflowRecorder(location, study_of(key), journal_file)
+    elsewhere = tmp_path / "other" / journal_file.name
+    elsewhere.parent.mkdir()
+    other = MlflowRecorder(location, study_of(f"other-{key}"), elsewhere)
+    for number in (0, 1):
+        recorder.start_trial(trial_of(number))
+    other.start_trial(trial_of(2))
+    for each in (recorder, other):
+        each.finish(Summary(ending=Ending.FINISHED))
+    links = run_links(location, key)
+    assert sorted(links) == [0, 1]
+    for number, link in links.items():
+        assert link.endswith(f"/runs/{recorder.run_id(number)}")
+        assert "/#/experiments/" in link
+    assert links == recorder.links()
+
+
+def test_a_store_that_is_away_is_named_without_its_password() -> None:
+    away = resolve(f"http://user:secret@127.0.0.1:{unused_port()}")
+    with pytest.raises(BadInputError, match="cannot be used") as refused:
+        run_links(away, "key")
+    assert "secret" not in str(refused.value)

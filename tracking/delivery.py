@@ -1,0 +1,234 @@
+"""Gives the runs of a study what its journal has, exactly once, whatever they have already."""
+
+import math
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+from dlf.command import one_line
+from tracking.events import (
+    EpochTrained,
+    ModelsKept,
+    StudyClosed,
+    StudyEvent,
+    StudyOpened,
+    TrialEnded,
+    TrialEvent,
+    TrialMeasured,
+    TrialStarted,
+)
+from tracking.journal import read_events
+from tracking.predictions import Predictions, read_predictions
+from tracking.records import Metrics, TrialState
+from tracking.run_names import PREDICTIONS_FILE
+from tracking.store_errors import StoreRefusedError
+from tracking.study_files import StudyFiles
+from tracking.study_runs import Refusals, StudyRuns
+from tracking.trial_pictures import TrialPictures
+from tracking.trial_run import TrialRun
+
+GATHERED_EPOCHS = 50
+"""of one trial, before they are sent"""
+REPORT_SECONDS = 300.0
+"""between two versions of the report in the store, while the search runs"""
+
+
+class Delivery:
+    """Sends the events of one journal, either all over again or as they come.
+
+    What the store refuses costs its own trial alone: that one is `behind`, and is sent nothing
+    more until `catch_up`. Both methods raise StoreAwayError when the store does not answer; given
+    the same again they go on from there.
+    """
+
+    def __init__(
+        self,
+        runs: StudyRuns,
+        journal: Path,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.runs = runs
+        self.behind: Refusals = {}
+        self._journal = journal
+        self._files = StudyFiles(journal.parent)
+        self._tell = tell
+        self._gathered: dict[int, list[EpochTrained]] = {}
+        """epochs that were read and not sent yet, by trial"""
+        self._curves: dict[int, dict[int, Metrics]] = {}
+        """the metrics of trials under way, by epoch"""
+        self._report_sent = -math.inf
+        self._report_version = 0
+
+    @cached_property
+    def _pictures(self) -> TrialPictures:
+        return TrialPictures()
+
+    def send(self, events: Iterable[StudyEvent]) -> None:
+        """Send events in their order, those of many epochs of a trial together."""
+        for event in events:
+            match event:
+                case TrialStarted() | EpochTrained() | TrialMeasured() | TrialEnded():
+                    self._attempt(event, self._send)
+                case ModelsKept():
+                    self._flush()
+                    self._keep_models(event)
+                case StudyOpened() | StudyClosed():
+                    pass
+        self._flush()
+
+    def catch_up(self, journal: Callable[[], Iterable[StudyEvent]]) -> None:
+        """Compare every trial of a journal with its run, and send what is missing.
+
+        A missing run is created with its original start; missing epochs get their original steps
+        and times; a trial that ended ends in its last outcome. The runs of trials that have not
+        ended keep their status. The journal is read twice, so that it is never in memory.
+        """
+        ends: dict[int, TrialEnded | None] = {}
+        kept: ModelsKept | None = None
+        for event in journal():
+            match event:
+                case TrialEnded():
+                    ends[event.number] = event
+                case TrialStarted():
+                    ends[event.number] = None
+                case EpochTrained():
+                    ends.setdefault(event.number, None)
+                case ModelsKept():
+                    kept = event
+        self.behind.clear()
+        unfinished = {
+            number
+            for number, end in ends.items()
+            if end is None or (run := self.runs.known(number)) is None or not run.is_whole(end)
+        }
+
+        def send(event: TrialEvent) -> None:
+            if isinstance(event, TrialStarted):
+                self.runs.begin(event)
+            elif not isinstance(event, TrialEnded) or event == ends[event.number]:
+                self._send(event)
+
+        for event in journal() if unfinished else ():
+            if isinstance(event, TrialEvent) and event.number in unfinished:
+                self._attempt(event, send)
+        self._flush()
+        if kept is not None:
+            self._keep_models(kept)
+
+    def send_study_files(self) -> None:
+        """Give the study's own run its report and its other files."""
+        self.runs.add_study_files(self._files.of_study())
+
+    def report_is_due(self) -> bool:
+        """Tell whether there is a new report, and the last one was not sent just now."""
+        file = self._files.report
+        return (
+            monotonic() - self._report_sent >= REPORT_SECONDS
+            and file.is_file()
+            and file.stat().st_mtime_ns != self._report_version
+        )
+
+    def send_report(self) -> None:
+        """Give the study's own run the report as it is now."""
+        self._report_version = self._files.report.stat().st_mtime_ns
+        try:
+            self.runs.add_study_files([self._files.report])
+        except StoreRefusedError as error:
+            self._tell(f"tracking: the report could not be stored ({error})")
+        self._report_sent = monotonic()
+
+    def _attempt(self, event: TrialEvent, send: Callable[[TrialEvent], None]) -> None:
+        """Send an event of a trial that is not behind."""
+        if event.number in self.behind:
+            return
+        try:
+            try:
+                send(event)
+            except StoreRefusedError:
+                if not self.runs.bring_back(event.number):
+                    raise
+                send(event)
+        except StoreRefusedError as error:
+            self._gathered.pop(event.number, None)
+            self.behind[event.number] = error
+
+    def _send(self, event: TrialEvent) -> None:
+        if isinstance(event, EpochTrained):
+            self._curves.setdefault(event.number, {})[event.epoch] = event.metrics
+            gathered = self._gathered.setdefault(event.number, [])
+            gathered.append(event)
+            if len(gathered) >= GATHERED_EPOCHS:
+                self._send_gathered(event.number)
+            return
+        self._send_gathered(event.number)
+        match event:
+            case TrialStarted():
+                self.runs.begin(event).go_on()
+            case TrialMeasured():
+                self.runs.trial(event.number).add_facts(event)
+            case TrialEnded():
+                self._end(event)
+
+    def _send_gathered(self, number: int) -> None:
+        gathered = self._gathered.get(number)
+        if gathered:
+            self.runs.trial(number).add_epochs(gathered)
+            del self._gathered[number]
+
+    def _flush(self) -> None:
+        for gathered in list(self._gathered.values()):
+            last = gathered[-1]
+            self._attempt(last, lambda event: self._send_gathered(event.number))
+
+    def _keep_models(self, event: ModelsKept) -> None:
+        try:
+            self.runs.keep_models(self._files.models(event.numbers))
+        except StoreRefusedError as error:
+            self._tell(f"tracking: a model could not be kept or taken away ({error})")
+
+    def _end(self, event: TrialEnded) -> None:
+        """Send the files of a trial and its end; the end also where the files are refused."""
+        run, refusal = self.runs.trial(event.number), None
+        try:
+            self._send_files(event, run)
+        except StoreRefusedError as error:
+            refusal = error
+        run.end(event, lacking=None if refusal is None else "artifacts")
+        self._curves.pop(event.number, None)
+        if refusal is not None:
+            raise refusal
+
+    def _send_files(self, event: TrialEnded, run: TrialRun) -> None:
+        curve = self._curve(event.number)
+        if not curve:
+            return
+        file = self._files.predictions(event.number)
+        with TemporaryDirectory() as folder:
+            predictions = None
+            if file.is_file():
+                shutil.copy(file, Path(folder) / PREDICTIONS_FILE)
+                if event.outcome.state is TrialState.COMPLETE:
+                    predictions = _read(file)
+            self._pictures.draw(Path(folder), curve, predictions)
+            run.add_files(Path(folder))
+
+    def _curve(self, number: int) -> Sequence[Metrics]:
+        """Return the metrics of all epochs of a trial, which may have begun long ago."""
+        known = self._curves.get(number, {})
+        if known and min(known) > 1:
+            known = {
+                event.epoch: event.metrics
+                for event in read_events(self._journal)
+                if isinstance(event, EpochTrained) and event.number == number
+            }
+        return [known[epoch] for epoch in sorted(known)]
+
+
+def _read(file: Path) -> Predictions:
+    try:
+        return read_predictions(file)
+    except (OSError, ValueError) as error:
+        raise StoreRefusedError(f"{file} cannot be read: {one_line(error)}") from error

@@ -1,0 +1,68 @@
+"""How a tracking store is opened: MLflow is made quiet, imported, and asked whether it answers.
+
+Importing this module does not import MLflow, which takes seconds; `connect` does.
+"""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tracking.location import TrackingLocation
+from tracking.mlflow_store import MlflowStore, Persist, ask_once
+from tracking.store_errors import StoreRefusedError, translated_errors
+
+CONTACT_SECONDS = 5
+
+
+def quiet_mlflow() -> None:
+    """Tell MLflow, before its import, to send no telemetry, print nothing and not to retry.
+
+    A creation that is repeated where nobody sees it makes two runs. Whoever writes repeats himself.
+    """
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+
+def connect(location: TrackingLocation, persist: Persist = ask_once) -> MlflowStore:
+    """Open the store, creating a sqlite database that does not exist.
+
+    Whether it answers at all is asked once; `persist` makes the requests after that.
+
+    Raises:
+        StoreAwayError: when nothing answers there now.
+        BadInputError: when what is there cannot be used.
+    """
+    quiet_mlflow()
+    if location.database_file is not None:
+        _check_sqlite(location, location.database_file)
+    from alembic.util import CommandError
+    from mlflow import MlflowClient
+
+    try:
+        with translated_errors():
+            client = MlflowClient(location.uri, registry_uri=location.uri)
+            MlflowStore(client).check()
+    except StoreRefusedError as error:
+        raise location.unusable(str(error)) from error
+    except CommandError as error:
+        raise location.unusable("it is a database of something other than MLflow") from error
+    return MlflowStore(client, persist)
+
+
+def _check_sqlite(location: TrackingLocation, file: Path) -> None:
+    """Take and release the write lock, for MLflow itself retries a bad file for minutes."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file, timeout=CONTACT_SECONDS)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
+    except sqlite3.Error as error:
+        raise location.unusable(str(error)) from error
+    except OSError as error:
+        raise location.unusable(f"its folder cannot be made ({error.strerror})") from error

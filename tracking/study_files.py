@@ -1,0 +1,47 @@
+"""Where a study keeps on this machine what its runs are given as artifacts."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tracking.report import REPORT_FILE
+
+
+class StudyFiles:
+    """The folder of a study, or of a promotion, beside whose journal the files lie."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def report(self) -> Path:
+        """The report, if there is one."""
+        return self.folder / REPORT_FILE
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of what else the study's own run is given at its end."""
+        return self.folder / "artifacts"
+
+    def predictions(self, number: int) -> Path:
+        """The validation predictions of a trial that has trained an epoch."""
+        return self.folder / "predictions" / f"trial-{number}.parquet"
+
+    def model(self, number: int) -> Path:
+        """The folder of a trial's model, which only the best few have."""
+        return self.folder / "models" / f"trial-{number}"
+
+    def models(self, numbers: Iterable[int]) -> dict[int, Path]:
+        """Return the folders of those of these trials' models that are there."""
+        folders = {number: self.model(number) for number in numbers}
+        return {number: folder for number, folder in folders.items() if folder.is_dir()}
+
+    def all_models(self) -> dict[int, Path]:
+        """Return the folders of all models that are there, by trial."""
+        folders = self.folder.glob("models/trial-*")
+        numbers = {folder: folder.name.removeprefix("trial-") for folder in folders}
+        return {int(number): folder for folder, number in numbers.items() if number.isdecimal()}
+
+    def of_study(self) -> list[Path]:
+        """Return the files for the study's own run."""
+        files = [file for file in sorted(self.artifacts.glob("*")) if file.is_file()]
+        return [self.report, *files] if self.report.is_file() else files

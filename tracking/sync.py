@@ -1,0 +1,113 @@
+"""Send to MLflow what a study's journals have and MLflow lacks.
+
+    python -m tracking.sync --study mosi-20261123-153104
+
+For a study whose search ended while the tracking server was away, or was started with
+--tracking-offline. Its promotions are sent, too. Run it as often as you like: each point arrives
+once.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from dlf.command import EXIT_DONE, BadInputError, CommandParser, WorkFailedError, run_command
+from tracking.delivery import Delivery
+from tracking.events import StudyClosed, StudyOpened
+from tracking.journal import TRACKING_FILE, own_journal, read_events
+from tracking.location import TrackingLocation, resolve
+from tracking.records import Ending, Summary
+from tracking.store_errors import StoreAwayError, StoreRefusedError
+from tracking.study_runs import Refusals, open_study_runs
+
+
+def main() -> int:
+    """Read the flags, send, say what was sent."""
+    parser = CommandParser(
+        prog="python -m tracking.sync",
+        description="Send to MLflow what a study's journals have and MLflow lacks.",
+    )
+    add = parser.add_argument
+    add("--study", required=True, metavar="NAME")
+    add("--output", type=Path, default=Path("runs"), help="the folder of all studies")
+    add(
+        "--tracking-uri",
+        metavar="URI",
+        help="of MLflow; left out: $MLFLOW_TRACKING_URI, else mlflow.db in this folder",
+    )
+    args = parser.parse_args()
+    location = resolve(args.tracking_uri)
+    journals = journals_of(args.output / args.study)
+    refusals: Refusals = {}
+    for journal in journals:
+        refusals |= sync(location, journal)
+    if refusals:
+        first = min(refusals)
+        raise WorkFailedError(
+            f"{location.shown} refused a part of {len(refusals)} trials (trial {first}: "
+            f"{refusals[first]})"
+        )
+    print(f"{location.shown} has all of {args.study}")
+    return EXIT_DONE
+
+
+def journals_of(folder: Path) -> list[Path]:
+    """Return the journals of a study and of its promotions.
+
+    Raises:
+        BadInputError: when there is none.
+    """
+    own = folder.absolute() / TRACKING_FILE
+    if not own.is_file():
+        raise BadInputError(
+            f"there is no {TRACKING_FILE} in {folder}; --study and --output must be those of the "
+            "search"
+        )
+    return [own, *sorted(own.parent.glob(f"promotions/*/{TRACKING_FILE}"))]
+
+
+def sync(location: TrackingLocation, journal: Path) -> Refusals:
+    """Bring a store up to a journal that nobody writes; what still runs is then interrupted.
+
+    Returns:
+        What the store refused, by trial.
+
+    Raises:
+        BadInputError: when the store or the journal cannot be used, or somebody writes it.
+        WorkFailedError: when the store goes away on the way.
+    """
+    with own_journal(journal):
+        opened, closed = _ends_of(journal)
+        try:
+            runs = open_study_runs(location, opened.study, opened.time_ms)
+            delivery = Delivery(runs, journal)
+            delivery.catch_up(partial(read_events, journal))
+            delivery.send_study_files()
+            return {**runs.close(closed), **delivery.behind}
+        except StoreAwayError as error:
+            raise WorkFailedError(
+                f"{location.shown} does not answer ({error}); run this again when it does"
+            ) from error
+        except StoreRefusedError as error:
+            raise location.unusable(str(error)) from error
+
+
+def _ends_of(journal: Path) -> tuple[StudyOpened, StudyClosed]:
+    """Return how the study was opened last, and how it was closed after that."""
+    opened: StudyOpened | None = None
+    closed: StudyClosed | None = None
+    time_ms = 0
+    for event in read_events(journal):
+        time_ms = event.time_ms
+        if isinstance(event, StudyOpened):
+            opened, closed = event, None
+        elif isinstance(event, StudyClosed):
+            closed = event
+    if opened is None:
+        raise BadInputError(f"{journal} is empty: nothing was recorded")
+    # A search that was killed has not closed its study.
+    interrupted = Summary(ending=Ending.INTERRUPTED)
+    return opened, closed or StudyClosed(summary=interrupted, time_ms=time_ms)
+
+
+if __name__ == "__main__":
+    run_command(main)

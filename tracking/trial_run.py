@@ -1,0 +1,162 @@
+"""The run of one trial in MLflow: what it is given, and what is known of it without asking."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tracking.events import EpochTrained, TrialEnded, TrialMeasured, TrialStarted
+from tracking.mlflow_store import FoundRun, Measured, MlflowStore
+from tracking.records import DatasetRecord, ParamValue, TrialState
+from tracking.run_names import (
+    CONFIG_FILE,
+    FAILURE_TAG,
+    LACKING_TAG,
+    MODEL_FOLDER,
+    MODEL_TAG,
+    OBJECTIVE,
+    REASON_TAG,
+    RUNNING,
+    STATE_TAG,
+    TRIAL_ENDINGS,
+    RunStatus,
+)
+
+
+class TrialRun:
+    """A run, which takes what a journal has, and can be given it again: nothing comes twice.
+
+    Every method raises StoreAwayError when the store does not answer, and may then be called
+    again, and StoreRefusedError when it answers no, as it does for a run that was deleted.
+    """
+
+    def __init__(self, store: MlflowStore, run_id: str) -> None:
+        """Know a run that was just created."""
+        self.run_id = run_id
+        self.begun = False
+        """whether it has its configuration and its parameters"""
+        self._store = store
+        self._status = RUNNING
+        self._ended_ms: int | None = None
+        self._has_model = False
+        self._lacking = False
+        self._reasons: set[str] = set()
+        """the tags that it has with the reason of an end"""
+        self._epochs: set[int] | None = set()
+        """those that it has; none when the store was not asked"""
+
+    @staticmethod
+    def of(store: MlflowStore, found: FoundRun) -> "TrialRun":
+        """Know a run by what the store says of it."""
+        run = TrialRun(store, found.run_id)
+        run.begun = STATE_TAG in found.tags
+        run._status = found.status
+        run._ended_ms = found.ended_ms
+        run._has_model = MODEL_TAG in found.tags
+        run._lacking = LACKING_TAG in found.tags
+        run._reasons = {FAILURE_TAG, REASON_TAG} & found.tags.keys()
+        run._epochs = None
+        return run
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._status == RUNNING
+
+    def is_whole(self, event: TrialEnded) -> bool:
+        """Return whether it ended with this very event, and so has everything that it should."""
+        # The state alone would not do: a trial can end, go on, and end in the same state again.
+        return (
+            self._status == TRIAL_ENDINGS[event.outcome.state]
+            and self._ended_ms == event.time_ms
+            and not self._lacking
+        )
+
+    def bring_back(self) -> bool:
+        """Restore it if somebody deleted it; return whether that was so."""
+        return self._store.restore_run(self.run_id)
+
+    def begin(self, event: TrialStarted, data: DatasetRecord | None) -> None:
+        """See that it has its configuration, its data and its parameters."""
+        if self.begun:
+            return
+        self._store.log_text(self.run_id, event.trial.config_yaml, CONFIG_FILE)
+        if data is not None:
+            self._store.log_dataset(self.run_id, data)
+        params = {name: _shown(value) for name, value in event.trial.params.items()}
+        self._store.log(self.run_id, params=params, tags={STATE_TAG: "running"})
+        self.begun = True
+
+    def go_on(self) -> None:
+        """Let it run again if it has ended."""
+        if self._status != RUNNING:
+            self._forget_reasons()
+            self._store.log(self.run_id, tags={STATE_TAG: "running"})
+            self._store.reopen_run(self.run_id)
+            self._status = RUNNING
+
+    def add_epochs(self, events: Iterable[EpochTrained]) -> None:
+        """Add the metrics of those epochs that it has not got."""
+        if self._epochs is None:
+            self._epochs = {point.step for point in self._store.points(self.run_id, OBJECTIVE)}
+        missing = {event.epoch: event for event in events if event.epoch not in self._epochs}
+        if missing:
+            steps = [Measured(e.metrics, e.epoch, e.time_ms) for e in missing.values()]
+            self._store.log_steps(self.run_id, steps)
+            self._epochs.update(missing)
+
+    def add_facts(self, event: TrialMeasured) -> None:
+        """Add what the training took, in place of what it took before."""
+        self._store.log(
+            self.run_id,
+            metrics=event.facts.metrics(),
+            tags=event.facts.tags(),
+            step=event.facts.epochs,
+            time_ms=event.time_ms,
+        )
+
+    def add_files(self, folder: Path) -> None:
+        """Add all files of a folder as artifacts."""
+        self._store.log_files(self.run_id, folder)
+
+    def keep_model(self, folder: Path | None) -> None:
+        """See that it has the model of this folder; without one, that it has none."""
+        if self._has_model == (folder is not None):
+            return
+        if folder is None:
+            self._store.delete_files(self.run_id, MODEL_FOLDER)
+            self._store.delete_tag(self.run_id, MODEL_TAG)
+        else:
+            self._store.log_files(self.run_id, folder, MODEL_FOLDER)
+            self._store.log(self.run_id, tags={MODEL_TAG: "kept"})
+        self._has_model = folder is not None
+
+    def end(self, event: TrialEnded, *, lacking: str | None = None) -> None:
+        """End it in the status that fits the outcome, saying what it lacks and should get."""
+        if self._lacking and lacking is None:
+            self._store.delete_tag(self.run_id, LACKING_TAG)
+        self._lacking = lacking is not None
+        state, reason = event.outcome.state, event.outcome.reason
+        tags = {STATE_TAG: state.value} | ({LACKING_TAG: lacking} if lacking else {})
+        self._forget_reasons()
+        if reason is not None:
+            named = FAILURE_TAG if state is TrialState.FAILED else REASON_TAG
+            tags[named] = reason
+            self._reasons.add(named)
+        self._end(tags, TRIAL_ENDINGS[state], event.time_ms)
+
+    def interrupt(self, time_ms: int) -> None:
+        """End it as one whose search was broken off."""
+        self._end({STATE_TAG: "interrupted"}, "KILLED", time_ms)
+
+    def _end(self, tags: Mapping[str, str], status: RunStatus, ended_ms: int) -> None:
+        self._store.log(self.run_id, tags=tags)
+        self._store.end_run(self.run_id, status, ended_ms)
+        self._status, self._ended_ms, self._epochs = status, ended_ms, None
+
+    def _forget_reasons(self) -> None:
+        while self._reasons:
+            self._store.delete_tag(self.run_id, min(self._reasons))
+            self._reasons.remove(min(self._reasons))
+
+
+def _shown(value: ParamValue) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
