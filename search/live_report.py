@@ -34,14 +34,18 @@ class LiveReport:
         """Write the report, unless it was written just now."""
         if monotonic() >= self._due:
             started = monotonic()
-            self.write()
+            self.write("The search is running; this page is written anew every minute or so.")
             ended = monotonic()
             self._due = ended + max(PAUSE, (ended - started) / SHARE)
 
-    def write(self) -> Path | None:
-        """Write the report as the study is now; return none where it cannot be written."""
+    def write(self, standing: str = "") -> Path | None:
+        """Write the report as the study is now; return none where it cannot be written.
+
+        Args:
+            standing: how the study stands, or ended, in one sentence.
+        """
         try:
-            return write_report(self._opened, self._folder, self._links())
+            return write_report(self._opened, self._folder, self._links(), standing=standing)
         # A search must not end for want of a picture of it.
         except Exception as error:
             self._tell(

@@ -61,9 +61,14 @@ class SearchRecording:
         self.live_report = LiveReport(opened, place.folder, self.mlflow.links, tell)
         self.report: Path | None = None
 
-    def finish(self, summary: Summary) -> str | None:
-        """Write the last report, and wait until everything is kept; return what could not be."""
-        self.report = self.live_report.write()
+    def finish(self, summary: Summary, ended_by: str) -> str | None:
+        """Write the last report, and wait until everything is kept; return what could not be.
+
+        Args:
+            summary: what the search came to.
+            ended_by: what ended it, in words.
+        """
+        self.report = self.live_report.write(f"The search ended: {ended_by}.")
         missing = self.recorder.finish(summary)
         if self.mlflow.unsent is not None:
             print(self.mlflow.unsent, file=sys.stderr)

@@ -70,13 +70,6 @@ def find_links(tracking_uri: str | None, key: str) -> tuple[Mapping[int, str], s
     """Return the addresses of the trials' runs, or a sentence that says why there are none."""
     try:
         location = resolve(tracking_uri)
-        file = location.database_file
-        if file is not None and not file.exists():
-            # To open it would create it.
-            return (
-                {},
-                f"Trials are not linked to runs: there is no tracking store {location.shown}.",
-            )
         links = run_links(location, key)
     except BadInputError as error:
         return {}, f"Trials are not linked to runs: {error}."

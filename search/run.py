@@ -32,6 +32,7 @@ from search.study_records import ends_of, trials_differ
 from search.study_trials import StudyTrials
 from search.summary import faults_of, result_of, summary_of
 from search.trainable import Workplace
+from tracking.first_contact import FirstContact
 from tracking.location import TrackingLocation, resolve
 from tracking.records import Ending, Summary
 
@@ -41,6 +42,7 @@ def main() -> int:
     request = read_request()
     place = StudyPlace(request.study, request.output, request.storage)
     location = resolve(request.tracking_uri)
+    contact = None if request.dry_run else FirstContact(location)
     with ExitStack() as held:
         former = None
         if not request.resume:
@@ -58,10 +60,11 @@ def main() -> int:
                 request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
             )
             plan = plan_search(request, manifest, resources, former, warm_start_of(request))
-            if request.dry_run:
+            if contact is None:
                 seconds = seconds_of_an_epoch(plan.identity, request.data_dir, resources)
                 print(describe_search(plan, seconds))
                 return EXIT_DONE
+            contact.confirm(offline=request.tracking_offline)
             if former is None:
                 place.make_folder()
                 held.enter_context(place.hold())
@@ -117,7 +120,7 @@ def search(
         summary = Summary(ending=Ending.INTERRUPTED)
         raise
     finally:
-        missing = recording.finish(summary)
+        missing = recording.finish(summary, "it was broken off" if broken_off else keeper.ended_by)
         if broken_off:
             print(f"go on with:  {resume_command(request.study)}", file=sys.stderr)
     seconds = time.monotonic() - started

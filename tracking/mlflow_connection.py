@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from dlf.command import BadInputError
 from tracking.location import TrackingLocation
 from tracking.mlflow_store import MlflowStore, Persist, ask_once
 from tracking.store_errors import StoreRefusedError, translated_errors
@@ -53,6 +54,19 @@ def connect(location: TrackingLocation, persist: Persist = ask_once) -> MlflowSt
     except CommandError as error:
         raise location.unusable("it is a database of something other than MLflow") from error
     return MlflowStore(client, persist)
+
+
+def connect_to_read(location: TrackingLocation) -> MlflowStore:
+    """Open a store that exists: whoever only reads creates none.
+
+    Raises:
+        StoreAwayError: when nothing answers there now.
+        BadInputError: when there is none, or it cannot be used.
+    """
+    file = location.database_file
+    if file is not None and not file.exists():
+        raise BadInputError(f"there is no tracking store {location.shown}")
+    return connect(location)
 
 
 def _check_sqlite(location: TrackingLocation, file: Path) -> None:

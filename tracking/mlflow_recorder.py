@@ -61,9 +61,7 @@ class MlflowRecorder(JournalRecorder):
         except StoreAwayError as error:
             if not offline:
                 self._sender.give_up()
-                raise self._location.unusable(
-                    f"{error}; --tracking-offline begins without it"
-                ) from error
+                raise self._location.unusable(str(error)) from error
 
     @property
     def study_run_id(self) -> str:

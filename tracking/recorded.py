@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tracking.location import TrackingLocation
-from tracking.mlflow_connection import connect
+from tracking.mlflow_connection import connect_to_read
 from tracking.records import Record
 from tracking.run_names import (
     BEST_OBJECTIVE,
@@ -40,7 +40,7 @@ def recorded_trials(
     """
     trials: dict[int, list[RecordedRun]] = {}
     try:
-        store = connect(location)
+        store = connect_to_read(location)
         for found in store.find_runs(store.experiments(EXPERIMENT_PREFIX), {KEY_TAG: study_key}):
             if TRIAL_TAG not in found.tags:
                 continue

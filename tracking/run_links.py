@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 from tracking.location import TrackingLocation
-from tracking.mlflow_connection import connect
+from tracking.mlflow_connection import connect_to_read
 from tracking.run_names import EXPERIMENT_PREFIX, KEY_TAG, TRIAL_TAG
 from tracking.store_errors import StoreAwayError, StoreRefusedError
 
@@ -25,7 +25,7 @@ def run_links(location: TrackingLocation, study_key: str) -> Mapping[int, str]:
     """
     links: dict[int, str] = {}
     try:
-        store = connect(location)
+        store = connect_to_read(location)
         for experiment_id in store.experiments(EXPERIMENT_PREFIX):
             for found in store.find_runs([experiment_id], {KEY_TAG: study_key}):
                 if TRIAL_TAG in found.tags:

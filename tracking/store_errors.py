@@ -9,6 +9,12 @@ from tracking.location import without_password
 AWAY_CODES = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 AWAY_STATUSES = {429, 500, 502, 503, 504}
 REASON_LENGTH = 300
+OF_THE_SYSTEM = (
+    r"\[(?:Errno -?\d+|SSL: \w+)\] ([^\"'()]+)",
+    r"Error\(\d+, '([^']+)'",
+    r"RemoteDisconnected\('([^']+)'",
+)
+"""how what the system says lies within the words of libraries"""
 
 
 class StoreAwayError(Exception):
@@ -49,8 +55,9 @@ def _reason(error: Exception) -> str:
             "it wants a login: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
             "MLFLOW_TRACKING_TOKEN"
         )
-    if system := re.search(r"\[(?:Errno -?\d+|SSL: \w+)\] ([^\"'()]+)", text):
-        return system[1].strip()
+    for pattern in OF_THE_SYSTEM:
+        if system := re.search(pattern, text):
+            return system[1].strip()
     if status := re.search(r"too many (\d{3}) error responses", text):
         return f"it answers with the error {status[1]}"
     if "timed out" in text:

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 SERVER_DEADLINE = 60.0
+UNAUTHORIZED = 401
 
 
 def unused_port() -> int:
@@ -20,10 +21,14 @@ def unused_port() -> int:
 
 
 class MlflowServer:
-    """Serves the `mlflow.db` of a folder; start it again and it has the same address."""
+    """Serves the `mlflow.db` of a folder; start it again and it has the same address.
 
-    def __init__(self, folder: Path) -> None:
+    With a password, it lets in `admin` alone.
+    """
+
+    def __init__(self, folder: Path, password: str | None = None) -> None:
         self._folder = folder
+        self._password = password
         self._port = unused_port()
         self.address = f"http://127.0.0.1:{self._port}"
 
@@ -34,11 +39,16 @@ class MlflowServer:
             *("--backend-store-uri", f"sqlite:///{self._folder / 'mlflow.db'}"),
             *("--artifacts-destination", str(self._folder / "artifacts")),
         ]
+        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        if self._password is not None:
+            command += ["--app-name", "basic-auth"]
+            environment["MLFLOW_FLASK_SERVER_SECRET_KEY"] = "a secret"
+            environment["MLFLOW_AUTH_ADMIN_PASSWORD"] = self._password
         with (self._folder / "log").open("a") as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=self._folder,
-                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                env=environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -57,7 +67,9 @@ class MlflowServer:
             try:
                 with urllib.request.urlopen(url, timeout=5):
                     return
-            except (urllib.error.URLError, OSError):
+            except (urllib.error.URLError, OSError) as error:
+                if isinstance(error, urllib.error.HTTPError) and error.code == UNAUTHORIZED:
+                    return
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(timeout=0.2)
         self.kill()

@@ -23,6 +23,7 @@ from ray.util.placement_group import PlacementGroup
 import search.audit
 import search.run
 import search.status
+import tracking.sync
 from dlf.command import run_command
 from search.engine import run_trials
 from search.study import StudyPlace
@@ -42,6 +43,7 @@ class Search(NamedTuple):
     storage: str | None = None
     at_once: int = 1
     name: str = "faulty"
+    tracking: str | None = None
 
     @property
     def place(self) -> StudyPlace:
@@ -59,7 +61,7 @@ class Search(NamedTuple):
     def flags(self) -> list[str]:
         """Where everything lies."""
         flags = ["--study", self.name, "--output", str(self.folder / "runs")]
-        flags += ["--tracking-uri", f"sqlite:///{self.folder / 'ml.db'}"]
+        flags += ["--tracking-uri", self.tracking or f"sqlite:///{self.folder / 'ml.db'}"]
         return flags if self.storage is None else [*flags, "--storage", self.storage]
 
     def words(self, *more: str | int) -> list[str]:
@@ -103,6 +105,11 @@ class Search(NamedTuple):
         where = [word for word in self.flags if word != "--json"]
         told = json.loads(run_here(search.audit.main, "audit", *where, "--json").out)
         return [*told["differences"], *told["waiting"]]
+
+    def sync(self) -> Command:
+        """Run `python -m tracking.sync`."""
+        where = [word for word in self.flags if word != "--json"]
+        return run_here(tracking.sync.main, "sync", *where)
 
     def status(self, *more: str | int) -> str:
         """Return what `python -m search.status` prints."""

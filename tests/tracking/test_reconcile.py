@@ -6,6 +6,7 @@ import mlflow
 import pytest
 from mlflow.entities import ViewType
 
+from dlf.command import BadInputError
 from tests.support.recording import EPOCHS, OUTCOMES, SUMMARY, check, study_of, tell, trial_of
 from tracking.events import StudyEvent
 from tracking.journal import read_events
@@ -153,6 +154,26 @@ def test_a_run_deleted_during_the_search_is_brought_back(
     assert len(told) == 2
     assert "the run of trial 0 was deleted in MLflow and is brought back" in told[0]
     assert "the run of the study study d was deleted in MLflow and is brought back" in told[1]
+
+
+def test_an_experiment_deleted_during_the_search_is_sent_all_when_it_is_restored(
+    sqlite_location: TrackingLocation, journal_file: Path
+) -> None:
+    recorder = MlflowRecorder(sqlite_location, study_of("x"), journal_file)
+    recorder.start_trial(trial_of(0))
+    recorder.run_id(0)
+    store = connect(sqlite_location)
+    (experiment,) = store.experiments("dlf-")
+    store.client.delete_experiment(experiment)
+    tell(recorder, journal_file)
+    assert recorder.finish(SUMMARY) is None
+    assert recorder.unsent is not None
+    assert "deleted" in recorder.unsent
+    with pytest.raises(BadInputError, match=f"restore --experiment-id {experiment}"):
+        send(sqlite_location, journal_file)
+    store.client.restore_experiment(experiment)
+    assert send(sqlite_location, journal_file) == {}
+    check(sqlite_location, "x")
 
 
 def test_a_run_that_was_deleted_when_it_was_whole_stays_deleted(

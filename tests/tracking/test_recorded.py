@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from dlf.command import BadInputError
 from tests.support.recording import study_of, trial_of
-from tracking.location import TrackingLocation
+from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.mlflow_store import MlflowStore
 from tracking.recorded import RecordedRun, recorded_trials
@@ -48,3 +49,10 @@ def test_trials_are_told_with_what_is_twice(
 @pytest.mark.parametrize("key", ["unknown"])
 def test_an_unknown_study_has_no_trials(location: TrackingLocation, key: str) -> None:
     assert recorded_trials(location, key) == {}
+
+
+def test_a_store_that_does_not_exist_is_named_and_not_made(tmp_path: Path) -> None:
+    location = resolve(f"sqlite:///{tmp_path}/absent.db")
+    with pytest.raises(BadInputError, match=r"there is no tracking store sqlite:///.*absent.db"):
+        recorded_trials(location, "k")
+    assert not (tmp_path / "absent.db").exists()

@@ -1,3 +1,4 @@
+import shutil
 import sqlite3
 import threading
 import time
@@ -7,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from dlf.command import BadInputError
+from tests.support.mlflow_server import MlflowServer
 from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_connection import connect
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.records import StudyRecord
+from tracking.records import Ending, StudyRecord, Summary
 
 
 def test_a_dead_server_is_known_soon_and_in_one_sentence(
@@ -22,8 +24,7 @@ def test_a_dead_server_is_known_soon_and_in_one_sentence(
         MlflowRecorder(location, study, journal_file).ready()
     assert time.monotonic() - started < 15
     assert str(error.value) == (
-        f"the tracking store {location.uri} cannot be used: Connection refused; "
-        "--tracking-offline begins without it"
+        f"the tracking store {location.uri} cannot be used: Connection refused"
     )
 
 
@@ -38,6 +39,30 @@ def test_another_web_server_is_refused_in_one_sentence(
         MlflowRecorder(location, study, journal_file).ready()
     server.shutdown()
     server.server_close()
+
+
+def test_a_server_that_wants_a_login_says_how(
+    template_database: Path, tmp_path: Path, study: StudyRecord, journal_file: Path
+) -> None:
+    pytest.importorskip("flask_wtf", reason="MLflow's server needs Flask-WTF to want a login")
+    shutil.copy(template_database, tmp_path / "mlflow.db")
+    server = MlflowServer(tmp_path, password="long enough to be one")
+    server.start()
+    bare = server.address.removeprefix("http://")
+    for address in (bare, f"admin:wrong@{bare}"):
+        recorder = MlflowRecorder(resolve(f"http://{address}"), study, journal_file)
+        with pytest.raises(BadInputError, match="it wants a login: set MLFLOW_TRACKING_USERNAME"):
+            recorder.ready()
+        recorder.finish(Summary(ending=Ending.FAILED))
+        assert recorder.unsent is not None
+        assert "wrong" not in recorder.unsent
+    recorder = MlflowRecorder(
+        resolve(f"http://admin:long%20enough%20to%20be%20one@{bare}"), study, journal_file
+    )
+    recorder.ready()
+    assert recorder.finish(Summary(ending=Ending.FINISHED)) is None
+    assert recorder.unsent is None
+    server.kill()
 
 
 def test_a_file_that_is_no_database_is_refused(

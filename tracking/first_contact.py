@@ -1,0 +1,45 @@
+"""Finds out whether a tracking store can be used, before anything begins that it is needed for."""
+
+import threading
+from concurrent.futures import Future
+
+from tracking.location import TrackingLocation
+from tracking.mlflow_connection import connect, quiet_mlflow
+from tracking.store_errors import StoreAwayError
+
+
+class FirstContact:
+    """Opens a store in the background, where the import of MLflow takes nobody's time."""
+
+    def __init__(self, location: TrackingLocation) -> None:
+        quiet_mlflow()
+        self._location = location
+        self._answer: Future[None] = Future()
+        # A daemon, so that a command that ends for another reason does not wait for the store.
+        threading.Thread(target=self._ask, name="first contact", daemon=True).start()
+
+    def confirm(self, *, offline: bool) -> None:
+        """Wait for the answer.
+
+        Args:
+            offline: whether the store may be away; what is wrong with it is told all the same.
+
+        Raises:
+            BadInputError: when it cannot be used.
+        """
+        try:
+            self._answer.result()
+        except StoreAwayError as error:
+            if not offline:
+                raise self._location.unusable(
+                    f"{error}; --tracking-offline begins without it"
+                ) from error
+
+    def _ask(self) -> None:
+        try:
+            connect(self._location)
+        # Whatever it is, it is raised where the answer is waited for.
+        except Exception as error:
+            self._answer.set_exception(error)
+        else:
+            self._answer.set_result(None)
