@@ -7,15 +7,18 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help search test check ui clean
+.PHONY: help search test test-all check ui tracked clean
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 search: $(INSTALLED)  ## search the synthetic dataset: 20 trials in a few minutes
 	$(BIN)/python search/run.py --dataset synthetic --trials 20 --max-epochs 6
 
-test: $(INSTALLED)  ## run the whole test suite
+test: $(INSTALLED)  ## run the tests, but for those that inject faults into servers and whole searches
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(INSTALLED)  ## run all tests
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED)  ## lint, formatting and types
@@ -23,9 +26,13 @@ check: $(INSTALLED)  ## lint, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-ui: $(INSTALLED)  ## open the MLflow UI on what was tracked here, http://127.0.0.1:5000 (or PORT=...)
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) \
+ui: tracked $(INSTALLED)  ## open the MLflow UI on what was tracked here, http://127.0.0.1:5000 (or PORT=...)
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+		$(BIN)/mlflow ui --workers 1 --host 127.0.0.1 --port $(PORT) \
 		--backend-store-uri sqlite:///mlflow.db --default-artifact-root mlartifacts
+
+tracked:
+	@test -e mlflow.db || { echo "nothing was tracked here yet: make search" >&2; exit 2; }
 
 clean:  ## remove the environment and all caches; data, studies and tracking stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,8 +1,8 @@
 """What tracking costs: training with it and without, and the background time of 200 whole trials.
 
-    python benchmarks/tracking.py                 # about ten minutes, on two CPUs or more
-    python benchmarks/tracking.py --json
-    python benchmarks/tracking.py --pairs 1 --epochs 2 --trials 10 --stock-trials 1
+    python benchmarks/tracking_cost.py                 # about ten minutes, on two CPUs or more
+    python benchmarks/tracking_cost.py --json
+    python benchmarks/tracking_cost.py --pairs 1 --epochs 2 --trials 10 --stock-trials 1
 
 Training: pairs of runs of the same trials on the synthetic data, two at once, one run with MLflow
 on sqlite and one without, which of them first in turn. What counts is the seconds of an epoch in

@@ -1,6 +1,5 @@
 """All that records a search, put together: kept files, MLflow, the terminal and the report."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,10 +68,7 @@ class SearchRecording:
             ended_by: what ended it, in words.
         """
         self.report = self.live_report.write(f"The search ended: {ended_by}.")
-        missing = self.recorder.finish(summary)
-        if self.mlflow.unsent is not None:
-            print(self.mlflow.unsent, file=sys.stderr)
-        return missing
+        return self.recorder.finish(summary)
 
 
 def _say_nothing(_: str) -> None:

@@ -137,6 +137,8 @@ def search(
         promote = promote_command(request.study, flags)
         print(result.describe(look_command(location), promote, recording.report))
         print(*faults_of(study), sep="\n")
+    if mlflow.unsent is not None:
+        print(mlflow.unsent, file=sys.stderr)
     if result.best is None:
         raise WorkFailedError("no trial was completed; MLflow has the reason with each trial")
     if missing is not None:

@@ -9,7 +9,10 @@ from tracking.store_errors import StoreAwayError
 
 
 class FirstContact:
-    """Opens a store in the background, where the import of MLflow takes nobody's time."""
+    """Opens a store in the background, where the import of MLflow takes nobody's time.
+
+    A local file that does not exist is left to those who have something to record.
+    """
 
     def __init__(self, location: TrackingLocation) -> None:
         quiet_mlflow()
@@ -36,8 +39,10 @@ class FirstContact:
                 ) from error
 
     def _ask(self) -> None:
+        file = self._location.database_file
         try:
-            connect(self._location)
+            if file is None or file.exists():
+                connect(self._location)
         # Whatever it is, it is raised where the answer is waited for.
         except Exception as error:
             self._answer.set_exception(error)

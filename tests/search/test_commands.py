@@ -131,11 +131,13 @@ def test_every_epoch_has_the_metrics_of_the_contract(searched: Searched) -> None
         *(f"train/{name}" for name in six),
         *(f"loss/{name}" for name in losses),
         "valid/best_mae",
+        *(f"trial/{name}" for name in ("parameters", "epochs", "peak_memory_mb")),
+        *(f"trial/{name}" for name in ("seconds_per_epoch", "samples_per_second")),
     }
 
 
 def test_a_trials_configuration_is_an_artifact_that_can_be_read_back(searched: Searched) -> None:
-    files = sorted((searched.folder / "mlartifacts").rglob("config.yaml"))
+    files = sorted((searched.folder / "mlartifacts").rglob("artifacts/config.yaml"))
     assert len(files) == TRIALS
     configs = [Config.from_yaml(file.read_text()) for file in files]
     asked = [Config().with_values(trial.params) for trial in searched.study.trials]
@@ -192,7 +194,7 @@ def test_the_best_configuration_is_promoted(searched: Searched) -> None:
     assert len(own) == 1
     assert own[0][0].startswith(f"trial {result['winner']['number']}")
     assert searched.ask("select count(*) from runs where status = 'RUNNING'") == [(0,)]
-    folder = next((searched.folder / "mlartifacts").rglob("model.safetensors")).parent
+    folder = next((searched.folder / "mlartifacts").rglob("models/*/artifacts"))
     trained = TrainedModel.load(folder)
     assert trained.config.values().items() >= result["winner"]["params"].items()
     assert trained.card.dataset == "synthetic"

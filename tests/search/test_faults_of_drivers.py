@@ -16,7 +16,7 @@ from tests.support.commands import ROOT
 from tests.support.processes import Process, child_named, living_in_group
 from tests.support.searches import SMALL, Search, resume_to_the_end, wait_until
 
-pytestmark = pytest.mark.usefixtures("ray_here")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
 
 TRIALS = 5
 SIZE = ("--trials", TRIALS, "--max-epochs", 6)

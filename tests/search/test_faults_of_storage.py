@@ -14,7 +14,7 @@ from tests.support.faulty_trainable import limited
 from tests.support.postgres import PostgresServer
 from tests.support.searches import Search, resume_to_the_end
 
-pytestmark = pytest.mark.usefixtures("ray_here")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
 
 ENDLESS = ("--trials", 1000, "--max-epochs", 3)
 SOME_EPOCHS = 7

@@ -11,6 +11,8 @@ from tests.support.searches import Search
 from tracking.location import resolve
 from tracking.recorded import recorded_trials
 
+pytestmark = pytest.mark.slow
+
 TRIALS = ("--trials", 2, "--max-epochs", 3)
 
 

@@ -21,6 +21,8 @@ from tracking.location import resolve
 from tracking.mlflow_connection import connect
 from tracking.recorded import recorded_trials
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 14
 EPOCHS = 3
 TIMEOUT = 10

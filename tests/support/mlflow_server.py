@@ -33,12 +33,7 @@ class MlflowServer:
         self.address = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        command = [
-            *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-            *("--host", "127.0.0.1", "--port", str(self._port)),
-            *("--backend-store-uri", f"sqlite:///{self._folder / 'mlflow.db'}"),
-            *("--artifacts-destination", str(self._folder / "artifacts")),
-        ]
+        command = self._command()
         environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         if self._password is not None:
             command += ["--app-name", "basic-auth"]
@@ -59,6 +54,14 @@ class MlflowServer:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, 9)
         self._process.wait()
+
+    def _command(self) -> list[str]:
+        return [
+            *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+            *("--host", "127.0.0.1", "--port", str(self._port)),
+            *("--backend-store-uri", f"sqlite:///{self._folder / 'mlflow.db'}"),
+            *("--artifacts-destination", str(self._folder / "artifacts")),
+        ]
 
     def _wait_for_api(self) -> None:
         url = f"{self.address}/api/2.0/mlflow/experiments/get?experiment_id=0"

@@ -27,6 +27,8 @@ from tracking.recorded import recorded_trials
 from tracking.sender import Patience
 from tracking.sync import sync
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = Patience(pause=0.01, grace=0.0)
 
 
