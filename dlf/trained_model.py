@@ -4,12 +4,16 @@ A text encoder that learned along is part of the model: its weights lie among th
 describes it, with its tokenizer, in a folder of its own.
 """
 
+import os
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from dlf.command import one_line
 from dlf.config import Config
 from dlf.metrics import Metrics
 from dlf.modalities import InputSizes
@@ -59,7 +63,26 @@ class TrainedModel(NamedTuple):
     card: ModelCard
 
     def save(self, folder: Path) -> None:
-        """Write the model into `folder`, which is made if it is missing."""
+        """Make `folder` the model's, as a whole; what was in it before is replaced.
+
+        Whoever is killed meanwhile leaves a folder beside it, with a dot and the process after its
+        name.
+
+        Raises:
+            OSError: when it cannot be written; what was in the folder before is still there.
+        """
+        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
+        try:
+            self._write(unfinished)
+            if folder.exists():
+                shutil.rmtree(folder)
+            unfinished.replace(folder)
+        except SafetensorError as error:
+            raise OSError(f"the model {folder} cannot be written: {one_line(error)}") from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG_FILE).write_text(self.config.to_yaml(), encoding="utf-8")
         card = self.card.model_dump_json(indent=2, by_alias=True)

@@ -24,6 +24,7 @@ from tracking.run_names import TRIAL_ENDINGS
 
 UNENDED = ("RUNNING", "KILLED")
 """the status of a run whose trial is under way, or was when its search was interrupted"""
+ENDED_STATES = tuple(state.value for state in TRIAL_ENDINGS)
 
 
 class Audit(BaseModel):
@@ -84,10 +85,13 @@ def compare(
     waiting: list[str] = []
     for number, trial in trials.items():
         differences += _from_tune(trial, tune.get(number))
-        found = list(_from_mlflow(trial, runs.get(number, ())))
-        known = journal.get(number)
-        if found and known is not None and not list(_from_journal(trial, known)):
-            waiting.append(f"{trial_name(number)}: MLflow has not all of it yet; --resume sends it")
+        there, known = runs.get(number, ()), journal.get(number)
+        found = list(_from_mlflow(trial, there))
+        if found and known is not None and _can_be_sent(trial, known) and _is_part(trial, there):
+            waiting.append(
+                f"{trial_name(number)}: MLflow has not all of it yet; `python -m tracking.sync` "
+                "or --resume sends it"
+            )
         else:
             differences += found
     for place, numbers in (("Tune", tune), ("MLflow", runs)):
@@ -136,13 +140,29 @@ def _from_mlflow(trial: FrozenTrial, runs: Sequence[RecordedRun]) -> Iterator[st
         yield f"{name}: Optuna has the best MAE {last_value(trial)}, MLflow {run.best}"
 
 
-def _from_journal(trial: FrozenTrial, known: JournaledTrial) -> Iterator[str]:
+def _can_be_sent(trial: FrozenTrial, known: JournaledTrial) -> bool:
+    """Return whether the journal has all of a trial."""
     # A driver that was killed may have told the study of an end and nobody else; a resume tells it.
     if known.outcome not in (None, outcome_of(trial)):
-        yield "the journal has another end"
-    trained = DUPLICATE_OF not in trial.user_attrs
-    if trained and sorted(trial.intermediate_values) != list(known.epochs):
-        yield "the journal has other epochs"
+        return False
+    return _trained_epochs(trial) == list(known.epochs)
+
+
+def _is_part(trial: FrozenTrial, runs: Sequence[RecordedRun]) -> bool:
+    """Return whether what MLflow has is true as far as it goes, so that sending completes it."""
+    if not runs:
+        return True
+    run, *others = runs
+    ended = run.status not in UNENDED or (run.status == "KILLED" and run.state in ENDED_STATES)
+    if others or ended or len(set(run.epochs)) < len(run.epochs):
+        return False
+    if not set(run.epochs) <= set(_trained_epochs(trial)):
+        return False
+    return not run.epochs or run.best == trial.intermediate_values[run.epochs[-1]]
+
+
+def _trained_epochs(trial: FrozenTrial) -> list[int]:
+    return [] if DUPLICATE_OF in trial.user_attrs else sorted(trial.intermediate_values)
 
 
 def _shown(trial: FrozenTrial) -> list[int]:

@@ -9,6 +9,7 @@ import shutil
 import zlib
 from collections.abc import Container
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
@@ -28,6 +29,8 @@ DAMAGE = (
     *(BadZipFile, zlib.error, pickle.UnpicklingError),
 )
 """what reading a file of torch's that was cut off or overwritten raises, wherever that is"""
+DAMAGE_OF_ARRAYS = (*DAMAGE, SyntaxError, TokenError, MemoryError, OverflowError, TypeError)
+"""the same of numpy's, whose files begin with a line of Python"""
 
 
 class DamagedCheckpointError(Exception):
@@ -79,24 +82,33 @@ class Checkpoints(BaseModel):
         """Replace what a trial's best weights predict, [seeds, clips]; `write` has been called.
 
         Raises:
-            OSError: when it cannot be written.
+            OSError: when it cannot be written; the former predictions are still there.
         """
         path = self.of(number) / PREDICTIONS_FILE
         unfinished = path.with_suffix(f".{os.getpid()}")
-        with unfinished.open("wb") as file:
-            np.save(file, predictions)
-        unfinished.replace(path)
+        try:
+            with unfinished.open("wb") as file:
+                np.save(file, predictions)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def read_predictions(self, number: int) -> NDArray[np.float32] | None:
         """Return what a trial's best weights predict, [seeds, clips]; none where nothing is left.
 
         Raises:
-            OSError: when it cannot be read.
+            DamagedCheckpointError: when its file is not what was written.
         """
         path = self.of(number) / PREDICTIONS_FILE
         if not path.exists():
             return None
-        predictions: NDArray[np.float32] = np.load(path)
+        try:
+            with path.open("rb") as file:
+                predictions: NDArray[np.float32] = np.lib.format.read_array(file)
+        except DAMAGE_OF_ARRAYS as error:
+            raise DamagedCheckpointError(f"{path} cannot be read: {one_line(error)}") from error
+        if predictions.ndim != 2 or predictions.dtype != np.float32:
+            raise DamagedCheckpointError(f"{path} has no predictions")
         return predictions
 
     def read(self, number: int) -> dict[str, Any] | None:

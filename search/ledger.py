@@ -46,7 +46,7 @@ class TrialLedger:
                     number=plan.number,
                     name=plan.name,
                     params=plan.params,
-                    config_yaml=plan.config.to_yaml() if isinstance(plan, TrialPlan) else "",
+                    config_yaml=plan.config.to_yaml() if plan.config is not None else "",
                     seed=plan.seeds[0],
                     code=code_revision(),
                 )

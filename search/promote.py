@@ -34,6 +34,7 @@ from search.tracked_study import tracked_study
 from search.trainable import Workplace
 from search.verdict import test_reads
 from tracking.console import onlooker_on
+from tracking.first_contact import FirstContact
 from tracking.journal import TRACKING_FILE
 from tracking.location import resolve
 from tracking.mlflow_recorder import MlflowRecorder
@@ -67,14 +68,16 @@ def main() -> int:
         )
     trials = FinalistTrials(choose_finalists(study, identity, request.top), request.seeds)
     location = resolve(request.tracking_uri)
+    contact = None if request.dry_run else FirstContact(location)
     with local_ray():
         resources = fit_resources(
             request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
         )
-        if request.dry_run:
+        if contact is None:
             names = ", ".join(trial_name(finalist.number) for finalist in trials.finalists)
             print(f"{names}: {request.seeds} seeds each, {resources.max_concurrent} at once")
             return EXIT_DONE
+        contact.confirm()
         data = identity.data_in(request.data_dir)
         data.prepare(resources.device)
         name = f"promotion of {request.study}"
@@ -83,7 +86,7 @@ def main() -> int:
         record = tracked_study(name, uuid4().hex, identity, request.data_dir, {})
         shown = Progress(Bounds(trials=trials.total))
         onlookers = [] if request.json_only else [onlooker_on(sys.stdout, shown)]
-        tell = onlookers[0].say if onlookers else _say_nothing
+        tell = onlookers[0].say if onlookers else _say_on_stderr
         mlflow = MlflowRecorder(location, record, folder / TRACKING_FILE, tell=tell)
         mlflow.ready()
         promotion = Promotion(
@@ -98,6 +101,7 @@ def main() -> int:
             folder=folder,
             location=location,
             mlflow=mlflow,
+            tell=tell,
         )
         summary = Summary(ending=Ending.FAILED)
         try:
@@ -133,8 +137,8 @@ def read_request() -> PromotionRequest:
     return PromotionRequest.model_validate(vars(parser.parse_args()))
 
 
-def _say_nothing(_: str) -> None:
-    pass
+def _say_on_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

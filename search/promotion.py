@@ -1,7 +1,7 @@
 """A promotion, from the finalists of a study to a registered model."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class Promotion:
     folder: Path
     location: TrackingLocation
     mlflow: MlflowRecorder
+    tell: Callable[[str], None] = lambda _: None
+    """hears of what could not be kept"""
 
     def train(self, onlookers: Sequence[Recorder]) -> None:
         """Train every finalist on every seed.
@@ -43,7 +45,7 @@ class Promotion:
             WorkFailedError: when one of them failed, for then they cannot be compared.
         """
         checkpoints, files = self.workplace.checkpoints, StudyFiles(self.folder)
-        kept = KeptResults(checkpoints, files, self.workplace.data, models=0)
+        kept = KeptResults(checkpoints, files, self.workplace.data, models=0, tell=self.tell)
         ledger = TrialLedger(self.trials, Recorders([kept, self.mlflow, *onlookers]))
         run_trials(ledger, self.workplace, self.folder, keep_checkpoints=True)
         self.trials.refuse_failures()

@@ -1,5 +1,6 @@
 """All that records a search, put together: kept files, MLflow, the terminal and the report."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from search.live_report import LiveReport
 from search.request import SearchRequest
 from search.search_plan import SearchPlan
 from search.study import OpenStudy, StudyPlace
+from search.study_records import finished_trials
 from search.summary import console_of
 from search.tracked_study import tracked_study
 from tracking.journal import TRACKING_FILE
@@ -32,7 +34,7 @@ class SearchRecording:
     ) -> None:
         """Begin to record; raise `BadInputError` when the journal of the study cannot be used."""
         onlookers: list[Recorder] = []
-        tell: Callable[[str], None] = _say_nothing
+        tell: Callable[[str], None] = _say_on_stderr
         if not request.json_only:
             budget = plan.budget
             onlooker = console_of(
@@ -48,15 +50,16 @@ class SearchRecording:
             {"dlf.text_reason": plan.text_words},
         )
         self.mlflow = MlflowRecorder(location, tracked, place.folder / TRACKING_FILE, tell=tell)
-        kept = KeptResults(
+        self.kept = KeptResults(
             self.checkpoints,
             StudyFiles(place.folder),
             plan.identity.data_in(request.data_dir),
             models=request.keep_checkpoints,
+            values={trial.number: trial.value for trial in finished_trials(opened.study)},
             models_changed=self.mlflow.keep_models,
             tell=tell,
         )
-        self.recorder = Recorders([kept, self.mlflow, *onlookers])
+        self.recorder = Recorders([self.kept, self.mlflow, *onlookers])
         self.live_report = LiveReport(opened, place.folder, self.mlflow.links, tell)
         self.report: Path | None = None
 
@@ -71,5 +74,5 @@ class SearchRecording:
         return self.recorder.finish(summary)
 
 
-def _say_nothing(_: str) -> None:
-    pass
+def _say_on_stderr(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -112,6 +112,7 @@ def search(
     try:
         mlflow.ready(offline=request.tracking_offline)
         # A driver that was killed may have told the study of an end, and nobody else.
+        recording.kept.keep_left_behind(study, plan.identity)
         for number, outcome in ends_of(study).items():
             mlflow.end_trial(number, outcome)
         train(request, plan, place, opened, keeper, recording)
@@ -120,9 +121,9 @@ def search(
         summary = Summary(ending=Ending.INTERRUPTED)
         raise
     finally:
-        missing = recording.finish(summary, "it was broken off" if broken_off else keeper.ended_by)
         if broken_off:
             print(f"go on with:  {resume_command(request.study)}", file=sys.stderr)
+        missing = recording.finish(summary, "it was broken off" if broken_off else keeper.ended_by)
     seconds = time.monotonic() - started
     result = result_of(study, mlflow, ended_by=keeper.ended_by, seconds=seconds, uri=location.shown)
     if request.json_only:

@@ -7,6 +7,7 @@ under way are handed out again under their numbers before any new one.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -155,21 +156,22 @@ class StudyTrials(TrialSource):
         trial.set_user_attr(SEEDS, seeds)
         self._running[number] = trial
         name, shown = trial_name(number), identity.shown_params(number, params)
+        settled = partial(Settled, number=number, name=name, params=shown, seeds=seeds)
         try:
             config = identity.config_of(number, params)
         except BadInputError as error:
             outcome = Outcome(state=TrialState.FAILED, reason=str(error))
-            return Settled(number=number, name=name, params=shown, seeds=seeds, outcome=outcome)
+            return settled(config=None, outcome=outcome)
         if resumed and self._keeper.spent is not None:
             outcome = Outcome(state=TrialState.PRUNED, reason=self._keeper.spent)
-            return Settled(number=number, name=name, params=shown, seeds=seeds, outcome=outcome)
+            return settled(config=config, outcome=outcome)
         twin = self._twin_of(number, params)
         if twin is not None:
             trial.set_user_attr(DUPLICATE_OF, twin)
             as_twin = outcome_of(self._frozen(twin))
             if as_twin is None:
                 self._followers.setdefault(twin, []).append(number)
-            return Settled(number=number, name=name, params=shown, seeds=seeds, outcome=as_twin)
+            return settled(config=config, outcome=as_twin)
         steps = self._frozen(number).intermediate_values
         self._last_step[number] = max(steps, default=0)
         return TrialPlan(

@@ -129,22 +129,30 @@ class DLFTrainable(tune.Trainable):
         except DamagedCheckpointError as error:
             self._notes.append(f"trained again from the start: {one_line(error)}")
             return
-        if state is not None:
-            self._training.restore(state)
+        if state is None:
+            return
+        self._training.restore(state)
+        try:
+            # A kill between the two files of a checkpoint leaves older predictions beside it.
+            self._write_predictions()
+        except OSError as error:
+            self._notes.append(f"its predictions could not be written: {one_line(error)}")
 
     def _keep(self) -> None:
         """Write the checkpoint; a trial that cannot have one is trained all the same."""
         try:
-            checkpoints, number = self._workplace.checkpoints, self._plan.number
-            checkpoints.write(number, self._training.state())
-            trainings = self._training.trainings
-            checkpoints.write_predictions(number, np.stack([t.best_predictions for t in trainings]))
+            self._workplace.checkpoints.write(self._plan.number, self._training.state())
+            self._write_predictions()
             self._kept = True
         except OSError as error:
             if self._kept:
                 epoch = self._training.history[-1].epoch
                 self._notes.append(f"no checkpoint from epoch {epoch} on: {one_line(error)}")
             self._kept = False
+
+    def _write_predictions(self) -> None:
+        of_seeds = np.stack([training.best_predictions for training in self._training.trainings])
+        self._workplace.checkpoints.write_predictions(self._plan.number, of_seeds)
 
 
 def record_of(result: dict[str, Any]) -> EpochRecord:

@@ -34,6 +34,8 @@ class Settled(BaseModel):
     number: int
     name: str
     params: Mapping[str, Value]
+    config: Config | None
+    """none where the values make no configuration together"""
     seeds: Sequence[int]
     outcome: Outcome | None
     """none while the trial of the same configuration is under way"""

@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,12 +22,13 @@ from tracking.events import (
     TrialStarted,
 )
 from tracking.journal import read_events
-from tracking.predictions import Predictions, read_predictions
+from tracking.predictions import read_predictions
 from tracking.records import Metrics, TrialState
+from tracking.refused import Refusals, Refused
 from tracking.run_names import PREDICTIONS_FILE
 from tracking.store_errors import StoreRefusedError
 from tracking.study_files import StudyFiles
-from tracking.study_runs import Refusals, StudyRuns
+from tracking.study_runs import StudyRuns
 from tracking.trial_pictures import TrialPictures
 from tracking.trial_run import TrialRun
 
@@ -39,9 +41,9 @@ REPORT_SECONDS = 300.0
 class Delivery:
     """Sends the events of one journal, either all over again or as they come.
 
-    What the store refuses costs its own trial alone: that one is `behind`, and is sent nothing
-    more until `catch_up`. Both methods raise StoreAwayError when the store does not answer; given
-    the same again they go on from there.
+    What the store refuses costs its own trial alone: one whose artifacts are refused does without
+    them, and any other is `behind`, and is sent nothing more until `catch_up`. All methods raise
+    StoreAwayError when the store does not answer; given the same again they go on from there.
     """
 
     def __init__(
@@ -55,6 +57,12 @@ class Delivery:
         self._journal = journal
         self._files = StudyFiles(journal.parent)
         self._tell = tell
+        self._told_of_refusal = False
+        self._ends: dict[int, TrialEnded | None] = {}
+        """how the trials ended, as `catch_up` has found"""
+        self._ever_kept: set[int] = set()
+        """the trials whose models the journal says were kept at some time"""
+        self._refused_models: Refusals = {}
         self._gathered: dict[int, list[EpochTrained]] = {}
         """epochs that were read and not sent yet, by trial"""
         self._curves: dict[int, dict[int, Metrics]] = {}
@@ -97,8 +105,11 @@ class Delivery:
                 case EpochTrained():
                     ends.setdefault(event.number, None)
                 case ModelsKept():
+                    self._ever_kept.update(event.numbers)
                     kept = event
+        self._ends = ends
         self.behind.clear()
+        self._refused_models.clear()
         unfinished = {
             number
             for number, end in ends.items()
@@ -118,9 +129,30 @@ class Delivery:
         if kept is not None:
             self._keep_models(kept)
 
-    def send_study_files(self) -> None:
-        """Give the study's own run its report and its other files."""
-        self.runs.add_study_files(self._files.of_study())
+    @property
+    def is_lacking(self) -> bool:
+        """Whether anything was refused that the store may take when it is asked again."""
+        return bool(self.behind or self._refused_models or self.runs.refusals())
+
+    def close(self, event: StudyClosed) -> Refused:
+        """Complete the study's run, give it its files, and return all that was refused.
+
+        A trial that is behind ends in its true state all the same, if it has a run.
+        """
+        for number, error in self.behind.items():
+            run, end = self.runs.known(number), self._ends.get(number)
+            if run is not None and end is not None:
+                run.refusal = run.refusal or error
+                with suppress(StoreRefusedError):
+                    run.end(end)
+        trials = {**self._refused_models, **self.runs.refusals(), **self.behind}
+        study = None
+        try:
+            trials |= self.runs.close(event)
+            self.runs.add_study_files(self._files.of_study())
+        except StoreRefusedError as error:
+            study = error
+        return Refused(trials, study)
 
     def report_is_due(self) -> bool:
         """Tell whether there is a new report, and the last one was not sent just now."""
@@ -154,6 +186,7 @@ class Delivery:
         except StoreRefusedError as error:
             self._gathered.pop(event.number, None)
             self.behind[event.number] = error
+            self._tell_of_refusal(event.number, error)
 
     def _send(self, event: TrialEvent) -> None:
         if isinstance(event, EpochTrained):
@@ -184,36 +217,49 @@ class Delivery:
             self._attempt(last, lambda event: self._send_gathered(event.number))
 
     def _keep_models(self, event: ModelsKept) -> None:
-        try:
-            self.runs.keep_models(self._files.models(event.numbers))
-        except StoreRefusedError as error:
-            self._tell(f"tracking: a model could not be kept or taken away ({error})")
+        self._ever_kept.update(event.numbers)
+        dropped = sorted(self._ever_kept - set(event.numbers))
+        refusals = self.runs.keep_models(self._files.models(event.numbers), dropped)
+        for number, error in refusals.items():
+            self._tell_of_refusal(number, error)
+        self._refused_models.update(refusals)
 
     def _end(self, event: TrialEnded) -> None:
         """Send the files of a trial and its end; the end also where the files are refused."""
-        run, refusal = self.runs.trial(event.number), None
-        try:
+        run = self.runs.trial(event.number)
+        with run.artifacts():
             self._send_files(event, run)
-        except StoreRefusedError as error:
-            refusal = error
-        run.end(event, lacking=None if refusal is None else "artifacts")
+        if run.refusal is not None:
+            self._tell_of_refusal(event.number, run.refusal)
+        run.end(event)
         self._curves.pop(event.number, None)
-        if refusal is not None:
-            raise refusal
 
     def _send_files(self, event: TrialEnded, run: TrialRun) -> None:
         curve = self._curve(event.number)
         if not curve:
             return
         file = self._files.predictions(event.number)
-        with TemporaryDirectory() as folder:
-            predictions = None
-            if file.is_file():
-                shutil.copy(file, Path(folder) / PREDICTIONS_FILE)
-                if event.outcome.state is TrialState.COMPLETE:
-                    predictions = _read(file)
-            self._pictures.draw(Path(folder), curve, predictions)
-            run.add_files(Path(folder))
+        with ExitStack() as held:
+            try:
+                folder = Path(held.enter_context(TemporaryDirectory()))
+                predictions = None
+                if file.is_file():
+                    shutil.copy(file, folder / PREDICTIONS_FILE)
+                    if event.outcome.state is TrialState.COMPLETE:
+                        predictions = read_predictions(file)
+                self._pictures.draw(folder, curve, predictions)
+            # A full disk, or a table that is none: nothing that the store could help with.
+            except (OSError, ValueError) as error:
+                raise StoreRefusedError(
+                    f"its figures cannot be drawn: {one_line(error)}"
+                ) from error
+            run.add_files(folder)
+
+    def _tell_of_refusal(self, number: int, error: StoreRefusedError) -> None:
+        """Tell of the first one; the others follow in the end."""
+        if not self._told_of_refusal:
+            self._told_of_refusal = True
+            self._tell(f"tracking: a part of trial {number} is refused ({error})")
 
     def _curve(self, number: int) -> Sequence[Metrics]:
         """Return the metrics of all epochs of a trial, which may have begun long ago."""
@@ -225,10 +271,3 @@ class Delivery:
                 if isinstance(event, EpochTrained) and event.number == number
             }
         return [known[epoch] for epoch in sorted(known)]
-
-
-def _read(file: Path) -> Predictions:
-    try:
-        return read_predictions(file)
-    except (OSError, ValueError) as error:
-        raise StoreRefusedError(f"{file} cannot be read: {one_line(error)}") from error

@@ -21,11 +21,12 @@ class FirstContact:
         # A daemon, so that a command that ends for another reason does not wait for the store.
         threading.Thread(target=self._ask, name="first contact", daemon=True).start()
 
-    def confirm(self, *, offline: bool) -> None:
+    def confirm(self, *, offline: bool | None = None) -> None:
         """Wait for the answer.
 
         Args:
-            offline: whether the store may be away; what is wrong with it is told all the same.
+            offline: whether the user has said that the store may be away; none where there is no
+                way to say so. What is wrong with it is told all the same.
 
         Raises:
             BadInputError: when it cannot be used.
@@ -33,10 +34,10 @@ class FirstContact:
         try:
             self._answer.result()
         except StoreAwayError as error:
-            if not offline:
-                raise self._location.unusable(
-                    f"{error}; --tracking-offline begins without it"
-                ) from error
+            if offline:
+                return
+            way_out = "" if offline is None else "; --tracking-offline begins without it"
+            raise self._location.unusable(f"{error}{way_out}") from error
 
     def _ask(self) -> None:
         file = self._location.database_file

@@ -18,9 +18,10 @@ from tracking.events import (
     StudyEvent,
     StudyOpened,
     TrialEnded,
+    TrialMeasured,
     TrialStarted,
 )
-from tracking.records import Outcome, Record, StudyRecord, TrialRecord
+from tracking.records import Outcome, Record, TrialRecord
 
 TRACKING_FILE = "tracking.jsonl"
 READ_BYTES = 1 << 20
@@ -78,24 +79,13 @@ def journaled_trials(file: Path) -> dict[int, JournaledTrial]:
     }
 
 
-def journaled_study(file: Path) -> StudyRecord | None:
-    """Return the study of a journal, as it was opened last; none when nothing is in it.
-
-    Raises:
-        BadInputError: for a file that is no journal.
-    """
-    opened = None
-    for event in read_events(file):
-        if isinstance(event, StudyOpened):
-            opened = event.study
-    return opened
-
-
 @dataclass
 class Standing:
     """How far a trial is."""
 
     last_epoch: int = 0
+    measured_epochs: int = 0
+    """after how many its facts were told"""
     outcome: Outcome | None = None
 
 
@@ -181,6 +171,8 @@ class TrackingJournal:
                 trial.outcome = None
             case EpochTrained():
                 trial.last_epoch = event.epoch
+            case TrialMeasured():
+                trial.measured_epochs = event.facts.epochs
             case TrialEnded():
                 trial.outcome = event.outcome
 

@@ -64,8 +64,9 @@ class JournalRecorder(Recorder):
         )
 
     def log_facts(self, number: int, facts: TrialFacts) -> None:
-        """Write what a trial took, unless it has ended and goes on with nothing new."""
-        if number not in self._ready_to_go_on:
+        """Write what a trial took, unless it has not trained on since that was written."""
+        standing = self._journal.standing(number)
+        if standing is None or facts.epochs > standing.measured_epochs:
             self._append(TrialMeasured(number=number, facts=facts, time_ms=now_ms()))
 
     def end_trial(self, number: int, outcome: Outcome) -> None:

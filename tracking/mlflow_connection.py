@@ -1,5 +1,8 @@
 """How a tracking store is opened: MLflow is made quiet, imported, and asked whether it answers.
 
+A sqlite database gets its name when it is whole: one that MLflow was killed in the making of would
+be of no use to it.
+
 Importing this module does not import MLflow, which takes seconds; `connect` does.
 """
 
@@ -7,9 +10,10 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dlf.command import BadInputError
-from tracking.location import TrackingLocation
+from tracking.location import SQLITE_PREFIX, TrackingLocation
 from tracking.mlflow_store import MlflowStore, Persist, ask_once
 from tracking.store_errors import StoreRefusedError, translated_errors
 
@@ -40,10 +44,14 @@ def connect(location: TrackingLocation, persist: Persist = ask_once) -> MlflowSt
         BadInputError: when what is there cannot be used.
     """
     quiet_mlflow()
-    if location.database_file is not None:
-        _check_sqlite(location, location.database_file)
+    file = location.database_file
+    if file is not None:
+        if not file.exists():
+            _create_sqlite(location, file)
+        _check_sqlite(location, file)
     from alembic.util import CommandError
     from mlflow import MlflowClient
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         with translated_errors():
@@ -53,6 +61,11 @@ def connect(location: TrackingLocation, persist: Persist = ask_once) -> MlflowSt
         raise location.unusable(str(error)) from error
     except CommandError as error:
         raise location.unusable("it is a database of something other than MLflow") from error
+    except SQLAlchemyError as error:
+        raise location.unusable(
+            f"{_first_line(error)}; unless another program is making it now, it was left half "
+            "made: move the file away"
+        ) from error
     return MlflowStore(client, persist)
 
 
@@ -69,14 +82,52 @@ def connect_to_read(location: TrackingLocation) -> MlflowStore:
     return connect(location)
 
 
+def _create_sqlite(location: TrackingLocation, file: Path) -> None:
+    """Let MLflow make a database beside the place and put it there, unless another is there now."""
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise location.unusable(f"its folder cannot be made ({error.strerror})") from error
+    try:
+        with TemporaryDirectory(prefix=f".{file.name}.unfinished-", dir=file.parent) as folder:
+            unfinished = Path(folder) / file.name
+            with translated_errors():
+                made = SqlAlchemyStore(
+                    f"{SQLITE_PREFIX}{unfinished}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+                )
+            made.engine.dispose()
+            _put(unfinished, file)
+    except (StoreRefusedError, SQLAlchemyError) as error:
+        raise location.unusable(f"it cannot be made ({_first_line(error)})") from error
+    except OSError as error:
+        raise location.unusable(f"its folder cannot be written ({error.strerror})") from error
+
+
+def _put(unfinished: Path, file: Path) -> None:
+    """Give a file its name, unless another one has it: unlike a renaming, a link replaces none."""
+    try:
+        os.link(unfinished, file)
+    except FileExistsError:
+        return
+    except OSError:
+        # Some file systems know no links.
+        if not file.exists():
+            unfinished.rename(file)
+
+
 def _check_sqlite(location: TrackingLocation, file: Path) -> None:
     """Take and release the write lock, for MLflow itself retries a bad file for minutes."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(file, timeout=CONTACT_SECONDS)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.rollback()
     except sqlite3.Error as error:
         raise location.unusable(str(error)) from error
-    except OSError as error:
-        raise location.unusable(f"its folder cannot be made ({error.strerror})") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -12,7 +12,6 @@ from tracking.records import StudyRecord, Summary
 from tracking.run_links import run_link
 from tracking.sender import GivenUpError, Patience, Sender
 from tracking.store_errors import StoreAwayError, StoreRefusedError
-from tracking.study_runs import Refusals
 
 RUN_ID_SECONDS = 30.0
 
@@ -21,8 +20,8 @@ class MlflowRecorder(JournalRecorder):
     """Writes to a journal at once; a thread of its own brings MLflow up to it, and imports it.
 
     On the journal of an earlier process it goes on with the runs of that one, after it has sent
-    what they lack: a trial has one run for ever, and every epoch once. Only `ready`, `finish`,
-    `study_run_id` and `run_id` wait.
+    what they lack: a trial has one run for ever, and every epoch once. Only `ready`, `finish` and
+    `run_id` wait.
     """
 
     def __init__(
@@ -64,12 +63,12 @@ class MlflowRecorder(JournalRecorder):
                 raise self._location.unusable(str(error)) from error
 
     @property
-    def study_run_id(self) -> str:
-        """The identity of the study's run; waits for it, and raises as `ready` does."""
-        self.ready()
+    def study_link(self) -> str | None:
+        """Where the study's run can be looked at; none before it exists."""
         runs = self._sender.runs
-        assert runs is not None
-        return runs.run_id
+        if runs is None:
+            return None
+        return run_link(self._location, runs.experiment_id, runs.run_id)
 
     def run_id(self, number: int) -> str:
         """Return the identity of a trial's run, waiting for it up to half a minute.
@@ -102,20 +101,15 @@ class MlflowRecorder(JournalRecorder):
         return lost
 
     def _send_the_rest(self) -> str | None:
+        """Send the rest; return what the store lacks in the end, in a sentence."""
+        there = f"all of it is in {self._own_journal.file}, and `python -m tracking.sync` sends it"
         try:
-            refusals = self._sender.finish()
+            refused = self._sender.finish().words
         except (GivenUpError, StoreRefusedError, BadInputError) as error:
-            return (
-                f"{self._location.shown} lacks a part of what was recorded ({error}); all of it is "
-                f"in {self._own_journal.file}, and `python -m tracking.sync` sends it"
-            )
-        return None if not refusals else self._refused(refusals)
-
-    def _refused(self, refusals: Refusals) -> str:
-        first = min(refusals)
-        counted = "1 trial" if len(refusals) == 1 else f"{len(refusals)} trials"
-        return (
-            f"{self._location.shown} refused a part of {counted} (trial {first}: "
-            f"{refusals[first]}); all of it is in {self._own_journal.file}, and `python -m "
-            "tracking.sync` sends it"
-        )
+            why = str(error)
+        except KeyboardInterrupt:
+            self._sender.give_up()
+            why = "it was not waited for"
+        else:
+            return refused and f"{self._location.shown} refused {refused}; {there}"
+        return f"{self._location.shown} lacks a part of what was recorded ({why}); {there}"

@@ -199,17 +199,18 @@ class MlflowStore:
         self._ask(lambda: self.client.log_batch(run_id, points, described, tagged))
 
     def log_steps(self, run_id: str, steps: Sequence[Measured]) -> None:
-        """Add the metrics of several steps to a run, in as few requests as MLflow allows."""
+        """Add the metrics of some steps, one or more, in as few requests as MLflow allows."""
         from mlflow.entities import Metric
 
-        points = [
-            Metric(name, float(value), measured.time_ms, measured.step)
-            for measured in steps
-            for name, value in measured.metrics.items()
-        ]
-        for start in range(0, len(points), BATCH_METRICS):
-            batch = points[start : start + BATCH_METRICS]
-            self._ask(partial(self.client.log_batch, run_id, batch))
+        # The metrics of a step stay together, so that whoever finds one of them has all.
+        at_once = BATCH_METRICS // max(len(each.metrics) for each in steps)
+        for start in range(0, len(steps), at_once):
+            points = [
+                Metric(name, float(value), each.time_ms, each.step)
+                for each in steps[start : start + at_once]
+                for name, value in each.metrics.items()
+            ]
+            self._ask(partial(self.client.log_batch, run_id, points))
 
     def log_dataset(self, run_id: str, data: DatasetRecord) -> None:
         """Say which data the run is about; the same twice is once."""
@@ -247,10 +248,14 @@ class MlflowStore:
 
         self._ask(delete)
 
+    def is_deleted(self, run_id: str) -> bool:
+        """Tell whether somebody deleted the run."""
+        run = self._ask(lambda: self.client.get_run(run_id))
+        return bool(run.info.lifecycle_stage == "deleted")
+
     def restore_run(self, run_id: str) -> bool:
         """Bring a run back if it was deleted; return whether that was so."""
-        run = self._ask(lambda: self.client.get_run(run_id))
-        if run.info.lifecycle_stage != "deleted":
+        if not self.is_deleted(run_id):
             return False
         self._ask(lambda: self.client.restore_run(run_id))
         return True

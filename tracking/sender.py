@@ -17,13 +17,16 @@ from tracking.events import StudyClosed
 from tracking.journal import TrackingJournal, read_events
 from tracking.location import TrackingLocation
 from tracking.records import Record, StudyRecord
+from tracking.refused import Refused
 from tracking.store_errors import StoreAwayError, StoreRefusedError
-from tracking.study_runs import Refusals, StudyRuns, open_study_runs
+from tracking.study_runs import StudyRuns, open_study_runs
 
 Result = TypeVar("Result")
 
 WORTH_TELLING = 2
 """misses in a row; one alone is a hiccup"""
+WORTH_SAYING = 5.0
+"""seconds that one waits in the end before it is said for what"""
 CERTAINLY_AWAY = 3
 """misses in a row after which nobody waits for a store any longer than its grace"""
 
@@ -75,7 +78,7 @@ class Sender:
         self._closing = threading.Event()
         self._abandoned = threading.Event()
         self._give_up_at = float("inf")
-        self._outcome: Future[Refusals] = Future()
+        self._outcome: Future[Refused] = Future()
         # A daemon, so that a program that dies without `finish` is not kept by an absent store.
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._thread.start()
@@ -94,9 +97,11 @@ class Sender:
         self._first_answer.result()
 
     def give_up(self) -> None:
-        """Wait for an absent store no longer, and send nothing more."""
+        """Wait for the store no longer, and send nothing more than what is under way."""
         self._abandoned.set()
         self._closing.set()
+        self._grown.set()
+        self._thread.join(self._patience.pause)
 
     @property
     def runs(self) -> StudyRuns | None:
@@ -113,11 +118,11 @@ class Sender:
         run = None if self._runs is None else self._runs.known(number)
         return None if run is None else run.run_id
 
-    def finish(self) -> Refusals:
+    def finish(self) -> Refused:
         """Send the rest of the journal, which ends with the event that closes the study.
 
         Returns:
-            The trials of which the store refused a part.
+            What the store refused.
 
         Raises:
             GivenUpError: when the store stays away, or what it answers makes no sense.
@@ -128,7 +133,13 @@ class Sender:
         self._give_up_at = monotonic() + grace
         self._closing.set()
         self._grown.set()
-        self._thread.join()
+        self._thread.join(WORTH_SAYING)
+        if self._thread.is_alive():
+            self._tell(
+                f"tracking: waiting until {self._location.shown} has the rest; Ctrl-C leaves that "
+                "to `python -m tracking.sync`"
+            )
+            self._thread.join()
         return self._outcome.result()
 
     def _work(self) -> None:
@@ -138,7 +149,9 @@ class Sender:
             self._failed(error)
         # A search must not lose its results to an error of ours or of MLflow's in tracking them.
         except Exception as error:
-            self._failed(GivenUpError(f"{type(error).__name__}: {one_line(error)}"))
+            failure = GivenUpError(f"{type(error).__name__}: {one_line(error)}")
+            self._failed(failure)
+            self._tell(f"tracking: nothing more is sent to {self._location.shown} ({failure})")
         else:
             self._outcome.set_result(refusals)
         with self._progress:
@@ -149,7 +162,7 @@ class Sender:
         if not self._first_answer.done():
             self._first_answer.set_exception(error)
 
-    def _send_all(self) -> Refusals:
+    def _send_all(self) -> Refused:
         self._runs = runs = self._persist(
             lambda: open_study_runs(
                 self._location, self._study, self._opened_ms, self._tell, self._persist
@@ -176,12 +189,11 @@ class Sender:
         last = closed
         return self._persist(lambda: self._close(runs, delivery, last))
 
-    def _close(self, runs: StudyRuns, delivery: Delivery, closed: StudyClosed) -> Refusals:
-        if delivery.behind or runs.unconfirmed:
+    def _close(self, runs: StudyRuns, delivery: Delivery, closed: StudyClosed) -> Refused:
+        if delivery.is_lacking or runs.unconfirmed:
             runs.open(closed.time_ms)
             delivery.catch_up(lambda: read_events(self._journal.file))
-        delivery.send_study_files()
-        return {**runs.close(closed), **delivery.behind}
+        return delivery.close(closed)
 
     def _persist(self, work: Callable[[], Result]) -> Result:
         """Do a piece of work again and again until the store answers, or is given up.
@@ -190,6 +202,8 @@ class Sender:
         """
         misses = 0
         while True:
+            if self._abandoned.is_set():
+                raise GivenUpError("it was not waited for")
             try:
                 result = work()
             except StoreAwayError as error:

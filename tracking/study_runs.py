@@ -1,6 +1,6 @@
 """The runs of one study in MLflow, its own and one for each trial, found again by their tags."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tracking.events import StudyClosed, TrialStarted
@@ -8,6 +8,7 @@ from tracking.location import TrackingLocation
 from tracking.mlflow_connection import connect
 from tracking.mlflow_store import FoundRun, MlflowStore, Persist, ask_once
 from tracking.records import StudyRecord
+from tracking.refused import Refusals
 from tracking.run_names import (
     CODE_TAG,
     EXPERIMENT_PREFIX,
@@ -18,8 +19,6 @@ from tracking.run_names import (
 )
 from tracking.store_errors import StoreRefusedError
 from tracking.trial_run import TrialRun
-
-Refusals = dict[int, StoreRefusedError]
 
 
 class StudyRuns:
@@ -104,10 +103,33 @@ class StudyRuns:
         )
         return True
 
-    def keep_models(self, folders: Mapping[int, Path]) -> None:
-        """See that these trials' runs have their models, and that no others have one."""
-        for number, run in self._trials.items():
-            run.keep_model(folders.get(number))
+    def keep_models(self, kept: Mapping[int, Path], dropped: Iterable[int]) -> Refusals:
+        """See that some trials' runs have their models, and that others have theirs no more.
+
+        A run that somebody deleted keeps what it has.
+
+        Returns:
+            The trials of which this was refused.
+        """
+        refusals: Refusals = {}
+        for number in [*kept, *dropped]:
+            run = self._trials.get(number)
+            if run is None:
+                continue
+            try:
+                if number in kept:
+                    run.keep_model(kept[number])
+                else:
+                    run.drop_model()
+            except StoreRefusedError as error:
+                if not self._store.is_deleted(run.run_id):
+                    refusals[number] = error
+        return refusals
+
+    def refusals(self) -> Refusals:
+        """Return the trials of which artifacts were refused."""
+        found = {number: run.refusal for number, run in self._trials.items()}
+        return {number: error for number, error in found.items() if error is not None}
 
     def add_study_files(self, files: Sequence[Path]) -> None:
         """Add files as artifacts to the study's own run."""

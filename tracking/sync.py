@@ -16,8 +16,9 @@ from tracking.events import StudyClosed, StudyOpened
 from tracking.journal import TRACKING_FILE, own_journal, read_events
 from tracking.location import TrackingLocation, resolve
 from tracking.records import Ending, Summary
-from tracking.store_errors import StoreAwayError, StoreRefusedError
-from tracking.study_runs import Refusals, open_study_runs
+from tracking.refused import Refused
+from tracking.store_errors import StoreAwayError
+from tracking.study_runs import open_study_runs
 
 
 def main() -> int:
@@ -37,15 +38,9 @@ def main() -> int:
     args = parser.parse_args()
     location = resolve(args.tracking_uri)
     journals = journals_of(args.output / args.study)
-    refusals: Refusals = {}
-    for journal in journals:
-        refusals |= sync(location, journal)
-    if refusals:
-        first = min(refusals)
-        raise WorkFailedError(
-            f"{location.shown} refused a part of {len(refusals)} trials (trial {first}: "
-            f"{refusals[first]})"
-        )
+    refused = [words for journal in journals if (words := sync(location, journal).words)]
+    if refused:
+        raise WorkFailedError(f"{location.shown} refused {' and '.join(refused)}")
     print(f"{location.shown} has all of {args.study}")
     return EXIT_DONE
 
@@ -65,30 +60,29 @@ def journals_of(folder: Path) -> list[Path]:
     return [own, *sorted(own.parent.glob(f"promotions/*/{TRACKING_FILE}"))]
 
 
-def sync(location: TrackingLocation, journal: Path) -> Refusals:
+def sync(location: TrackingLocation, journal: Path) -> Refused:
     """Bring a store up to a journal that nobody writes; what still runs is then interrupted.
 
     Returns:
-        What the store refused, by trial.
+        What the store refused.
 
     Raises:
         BadInputError: when the store or the journal cannot be used, or somebody writes it.
         WorkFailedError: when the store goes away on the way.
     """
-    with own_journal(journal):
-        opened, closed = _ends_of(journal)
-        try:
-            runs = open_study_runs(location, opened.study, opened.time_ms)
-            delivery = Delivery(runs, journal)
-            delivery.catch_up(partial(read_events, journal))
-            delivery.send_study_files()
-            return {**runs.close(closed), **delivery.behind}
-        except StoreAwayError as error:
-            raise WorkFailedError(
-                f"{location.shown} does not answer ({error}); run this again when it does"
-            ) from error
-        except StoreRefusedError as error:
-            raise location.unusable(str(error)) from error
+    owner = own_journal(journal)
+    opened, closed = _ends_of(journal)
+    try:
+        runs = open_study_runs(location, opened.study, opened.time_ms)
+        delivery = Delivery(runs, journal)
+        delivery.catch_up(partial(read_events, journal))
+        return delivery.close(closed)
+    except StoreAwayError as error:
+        raise WorkFailedError(
+            f"{location.shown} does not answer ({error}); run this again when it does"
+        ) from error
+    finally:
+        owner.release()
 
 
 def _ends_of(journal: Path) -> tuple[StudyOpened, StudyClosed]:

@@ -1,6 +1,7 @@
 """The run of one trial in MLflow: what it is given, and what is known of it without asking."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from tracking.events import EpochTrained, TrialEnded, TrialMeasured, TrialStarted
@@ -19,6 +20,10 @@ from tracking.run_names import (
     TRIAL_ENDINGS,
     RunStatus,
 )
+from tracking.store_errors import StoreRefusedError
+
+SENDING, KEPT = "sending", "kept"
+LACKING_LENGTH = 250
 
 
 class TrialRun:
@@ -32,13 +37,19 @@ class TrialRun:
         """Know a run that was just created."""
         self.run_id = run_id
         self.begun = False
-        """whether it has its configuration and its parameters"""
+        """whether it has its parameters, and its configuration if that was not refused"""
+        self.refusal: StoreRefusedError | None = None
+        """why the store does not take some of its artifacts"""
         self._store = store
         self._status = RUNNING
         self._ended_ms: int | None = None
-        self._has_model = False
+        self._model: str | None = None
+        """what its tag says of its model"""
         self._lacking = False
-        self._reasons: set[str] = set()
+        """whether its tag says that it lacks artifacts"""
+        self._changed = True
+        """whether it was given anything since it ended"""
+        self._reasons: dict[str, str] = {}
         """the tags that it has with the reason of an end"""
         self._epochs: set[int] | None = set()
         """those that it has; none when the store was not asked"""
@@ -50,9 +61,12 @@ class TrialRun:
         run.begun = STATE_TAG in found.tags
         run._status = found.status
         run._ended_ms = found.ended_ms
-        run._has_model = MODEL_TAG in found.tags
+        run._model = found.tags.get(MODEL_TAG)
         run._lacking = LACKING_TAG in found.tags
-        run._reasons = {FAILURE_TAG, REASON_TAG} & found.tags.keys()
+        run._changed = False
+        run._reasons = {
+            name: found.tags[name] for name in (FAILURE_TAG, REASON_TAG) if name in found.tags
+        }
         run._epochs = None
         return run
 
@@ -75,15 +89,27 @@ class TrialRun:
         return self._store.restore_run(self.run_id)
 
     def begin(self, event: TrialStarted, data: DatasetRecord | None) -> None:
-        """See that it has its configuration, its data and its parameters."""
-        if self.begun:
+        """See that it has its parameters, its data and its configuration."""
+        if self.begun and not self._lacking:
             return
-        self._store.log_text(self.run_id, event.trial.config_yaml, CONFIG_FILE)
+        params = {name: _shown(value) for name, value in event.trial.params.items()}
+        self._store.log(self.run_id, params=params)
         if data is not None:
             self._store.log_dataset(self.run_id, data)
-        params = {name: _shown(value) for name, value in event.trial.params.items()}
-        self._store.log(self.run_id, params=params, tags={STATE_TAG: "running"})
+        if event.trial.config_yaml:
+            with self.artifacts():
+                self._store.log_text(self.run_id, event.trial.config_yaml, CONFIG_FILE)
+        if not self.begun:
+            self._store.log(self.run_id, tags={STATE_TAG: "running"})
         self.begun = True
+
+    @contextmanager
+    def artifacts(self) -> Iterator[None]:
+        """Store artifacts; where they are refused the run does without, and says so in the end."""
+        try:
+            yield
+        except StoreRefusedError as error:
+            self.refusal = self.refusal or error
 
     def go_on(self) -> None:
         """Let it run again if it has ended."""
@@ -92,6 +118,7 @@ class TrialRun:
             self._store.log(self.run_id, tags={STATE_TAG: "running"})
             self._store.reopen_run(self.run_id)
             self._status = RUNNING
+            self._changed = True
 
     def add_epochs(self, events: Iterable[EpochTrained]) -> None:
         """Add the metrics of those epochs that it has not got."""
@@ -102,6 +129,7 @@ class TrialRun:
             steps = [Measured(e.metrics, e.epoch, e.time_ms) for e in missing.values()]
             self._store.log_steps(self.run_id, steps)
             self._epochs.update(missing)
+            self._changed = True
 
     def add_facts(self, event: TrialMeasured) -> None:
         """Add what the training took, in place of what it took before."""
@@ -117,30 +145,38 @@ class TrialRun:
         """Add all files of a folder as artifacts."""
         self._store.log_files(self.run_id, folder)
 
-    def keep_model(self, folder: Path | None) -> None:
-        """See that it has the model of this folder; without one, that it has none."""
-        if self._has_model == (folder is not None):
-            return
-        if folder is None:
+    def keep_model(self, folder: Path) -> None:
+        """See that it has the model of this folder."""
+        if self._model != KEPT:
+            # A model of which only a part arrives is known to be there, and can be taken away.
+            self._set_model(SENDING)
+            self._store.log_files(self.run_id, folder, MODEL_FOLDER)
+            self._set_model(KEPT)
+
+    def drop_model(self) -> None:
+        """See that it has no model."""
+        if self._model is not None:
             self._store.delete_files(self.run_id, MODEL_FOLDER)
             self._store.delete_tag(self.run_id, MODEL_TAG)
-        else:
-            self._store.log_files(self.run_id, folder, MODEL_FOLDER)
-            self._store.log(self.run_id, tags={MODEL_TAG: "kept"})
-        self._has_model = folder is not None
+            self._model = None
 
-    def end(self, event: TrialEnded, *, lacking: str | None = None) -> None:
-        """End it in the status that fits the outcome, saying what it lacks and should get."""
-        if self._lacking and lacking is None:
-            self._store.delete_tag(self.run_id, LACKING_TAG)
-        self._lacking = lacking is not None
+    def end(self, event: TrialEnded) -> None:
+        """End it in the status that fits the outcome, unless it ended so and nothing is new."""
         state, reason = event.outcome.state, event.outcome.reason
-        tags = {STATE_TAG: state.value} | ({LACKING_TAG: lacking} if lacking else {})
+        named = FAILURE_TAG if state is TrialState.FAILED else REASON_TAG
+        reasons = {} if reason is None else {named: reason}
+        lacking = self.refusal is not None
+        same = self._status == TRIAL_ENDINGS[state] and self._reasons == reasons
+        if same and not self._changed and self._lacking == lacking:
+            return
         self._forget_reasons()
-        if reason is not None:
-            named = FAILURE_TAG if state is TrialState.FAILED else REASON_TAG
-            tags[named] = reason
-            self._reasons.add(named)
+        if self._lacking and not lacking:
+            self._store.delete_tag(self.run_id, LACKING_TAG)
+        self._lacking = lacking
+        tags = {STATE_TAG: state.value, **reasons}
+        if lacking:
+            tags[LACKING_TAG] = str(self.refusal)[:LACKING_LENGTH]
+        self._reasons = reasons
         self._end(tags, TRIAL_ENDINGS[state], event.time_ms)
 
     def interrupt(self, time_ms: int) -> None:
@@ -151,11 +187,16 @@ class TrialRun:
         self._store.log(self.run_id, tags=tags)
         self._store.end_run(self.run_id, status, ended_ms)
         self._status, self._ended_ms, self._epochs = status, ended_ms, None
+        self._changed = False
+
+    def _set_model(self, said: str) -> None:
+        self._store.log(self.run_id, tags={MODEL_TAG: said})
+        self._model = said
 
     def _forget_reasons(self) -> None:
-        while self._reasons:
-            self._store.delete_tag(self.run_id, min(self._reasons))
-            self._reasons.remove(min(self._reasons))
+        for name in list(self._reasons):
+            self._store.delete_tag(self.run_id, name)
+            del self._reasons[name]
 
 
 def _shown(value: ParamValue) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from dlf.batching import Clips
 from dlf.config import Config, Value
@@ -82,3 +83,32 @@ def test_a_missing_file_is_named(trained: TrainedModel, tmp_path: Path, name: st
     (tmp_path / name).unlink()
     with pytest.raises(FileNotFoundError, match=name):
         TrainedModel.load(tmp_path)
+
+
+def test_a_model_replaces_the_former_one_as_a_whole(trained: TrainedModel, tmp_path: Path) -> None:
+    folder = tmp_path / "trial-3"
+    trained.save(folder)
+    (folder / "text_encoder").mkdir()
+    card = trained.card.model_copy(update={"seed": 4})
+    trained._replace(card=card).save(folder)
+    assert TrainedModel.load(folder).card == card
+    assert {file.name for file in folder.iterdir()} == {CONFIG_FILE, CARD_FILE, WEIGHTS_FILE}
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("error", [SafetensorError("No space left"), OSError(28, "No space left")])
+def test_a_model_that_cannot_be_written_leaves_the_former_one(
+    trained: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    folder = tmp_path / "trial-3"
+    trained.save(folder)
+
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("dlf.trained_model.save_file", full)
+    card = trained.card.model_copy(update={"seed": 4})
+    with pytest.raises(OSError, match="No space left"):
+        trained._replace(card=card).save(folder)
+    assert TrainedModel.load(folder).card == trained.card
+    assert list(tmp_path.iterdir()) == [folder]

@@ -154,7 +154,89 @@ def test_what_waits_to_be_sent_is_no_difference(recorded: Recorded) -> None:
     audit = recorded.audit()
     assert audit.differences == []
     assert len(audit.waiting) == 1
-    assert audit.waiting[0].startswith("trial 1: MLflow has not all of it yet")
+    assert audit.waiting[0] == (
+        "trial 1: MLflow has not all of it yet; `python -m tracking.sync` or --resume sends it"
+    )
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "delete from tags where key = 'dlf.trial' and run_uuid = {run}",
+        "delete from metrics where key like 'valid/%mae' and step > 6 and run_uuid = {run}",
+        "delete from metrics where key like 'valid/%mae' and run_uuid = {run}",
+    ],
+)
+def test_a_run_that_is_not_there_or_not_whole_waits_to_be_sent(
+    recorded: Recorded, missing: str
+) -> None:
+    if "metrics" in missing:
+        run = recorded.run_of(0)
+        recorded.change(f"update runs set status = 'KILLED' where run_uuid = {run}")
+        recorded.change(
+            f"update tags set value = 'interrupted' where key = 'dlf.state' and run_uuid = {run}"
+        )
+        last = "key = 'valid/best_mae' and step = 6 and run_uuid = " + run
+        recorded.change(
+            f"update latest_metrics set value = (select value from metrics where {last}) "
+            f"where key = 'valid/best_mae' and run_uuid = {run}"
+        )
+    recorded.change(missing.format(run=recorded.run_of(0)))
+    audit = recorded.audit()
+    assert audit.differences == []
+    assert [line[:15] for line in audit.waiting] == ["trial 0 (paper)"]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "insert into metrics select key, 9.0, timestamp + 1, run_uuid, step, is_nan from "
+            "metrics where key = 'valid/mae' and step = 1 and run_uuid = {run}",
+            "has epochs",
+        ),
+        (
+            "update metrics set step = 99 where key = 'valid/mae' and step = 1 "
+            "and run_uuid = {run}",
+            "has epochs",
+        ),
+        (
+            "update latest_metrics set value = 0.1 where key = 'valid/best_mae' "
+            "and run_uuid = {run}",
+            "best MAE|MLflow RUNNING",
+        ),
+        (
+            "update tags set value = '0' where key = 'dlf.trial' and run_uuid = {other}",
+            "2 runs",
+        ),
+    ],
+)
+def test_what_sending_cannot_mend_is_a_difference(
+    recorded: Recorded, statement: str, said: str, ended: bool
+) -> None:
+    run, other = recorded.run_of(0), recorded.run_of(1)
+    recorded.change(statement.format(run=run, other=other))
+    if not ended:
+        recorded.change(f"update runs set status = 'RUNNING' where run_uuid in {run}")
+    audit = recorded.audit()
+    assert any(re.search(f"trial 0 .*({said})", each) for each in audit.differences)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update runs set status = 'FAILED' where run_uuid = {run}",
+        "delete from metrics where key = 'valid/mae' and step > 6 and run_uuid = {run}",
+    ],
+)
+def test_a_run_that_ended_otherwise_or_too_early_is_a_difference(
+    recorded: Recorded, statement: str
+) -> None:
+    recorded.change(statement.format(run=recorded.run_of(0)))
+    audit = recorded.audit()
+    assert len(audit.differences) == 1
+    assert audit.waiting == []
 
 
 @pytest.mark.parametrize(

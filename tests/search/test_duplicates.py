@@ -50,6 +50,16 @@ def test_a_duplicate_ends_as_its_twin_did_wherever_it_is_told(small: SimulatedSe
         assert small.recorder.epochs[trial.number] == []
 
 
+def test_a_duplicate_is_recorded_with_its_configuration(small: SimulatedSearch) -> None:
+    study = small.run(20, curve=value)
+    recorded = {trial.number: trial.config_yaml for trial in small.recorder.started}
+    duplicates = [t for t in study.trials if DUPLICATE_OF in t.user_attrs]
+    assert duplicates
+    for trial in duplicates:
+        config = small.identity.config_of(trial.number, trial.params)
+        assert recorded[trial.number] == config.to_yaml()
+
+
 def test_a_duplicate_of_a_trial_under_way_waits_for_it(small: SimulatedSearch) -> None:
     with pytest.raises(DriverKilledError):
         small.run(20, curve=lambda plan, epoch: value(plan, epoch) if epoch < 3 else _die())
@@ -91,6 +101,8 @@ def test_values_that_make_no_configuration_fail_with_their_reason(
     assert {t.state for t in failed} == {TrialState.FAIL}
     assert "7 heads do not divide" in failed[0].user_attrs["reason"]
     assert search.recorder.ended[failed[0].number].reason == failed[0].user_attrs["reason"]
+    recorded = {trial.number: trial.config_yaml for trial in search.recorder.started}
+    assert {recorded[trial.number] for trial in failed} == {""}
 
 
 def test_a_settled_trial_is_not_handed_to_a_worker() -> None:

@@ -19,6 +19,7 @@ from dlf.replicates import Replicates
 from dlf.text.source import TextSource
 from dlf.trained_model import TrainedModel
 from dlf.training import EpochRecord, Training
+from search import promote
 from search.budget import Budget
 from search.checkpoints import Checkpoints
 from search.final_figures import CLASSES_FILE, PROJECTION_FILE, TEST_PREDICTIONS_FILE
@@ -30,6 +31,8 @@ from search.study_records import finished_trials
 from search.trainable import Workplace
 from search.trial_data import TrialData
 from search.verdict import test_reads as reads_of
+from tests.support.mlflow_server import unused_port
+from tests.support.searches import run_here
 from tests.support.simulation import SimulatedSearch
 from tracking.location import resolve
 from tracking.predictions import read_predictions
@@ -93,6 +96,21 @@ def test_a_failed_training_ends_the_promotion_before_the_test_split() -> None:
     trials.end(1, Outcome(state=TrialState.FAILED, reason="loss/total is nan"))
     with pytest.raises(WorkFailedError, match=r"loss/total is nan.*test split was not opened"):
         trials.refuse_failures()
+
+
+def test_a_promotion_whose_server_is_away_leaves_no_folder(
+    simulated: SimulatedSearch, tiny_data: Path, ray_here: None
+) -> None:
+    digest = read_manifest("synthetic", tiny_data).digest
+    simulated.identity = simulated.identity.model_copy(update={"dataset_digest": digest})
+    simulated.run(1)
+    place, server = simulated.place, f"http://127.0.0.1:{unused_port()}"
+    words = ["--study", place.name, "--output", str(place.folder.parent)]
+    words += ["--data-dir", str(tiny_data), "--tracking-uri", server]
+    refused = run_here(promote.main, "promote", *words)
+    assert refused.code == 2
+    assert refused.err == f"the tracking store {server} cannot be used: Connection refused\n"
+    assert not (place.folder / "promotions").exists()
 
 
 @pytest.fixture

@@ -43,6 +43,12 @@ def trial_of(number: int) -> TrialRecord:
     )
 
 
+def study_run_of(recorder: MlflowRecorder) -> str:
+    """Return the identity of the study's own run, which is there once the recorder is ready."""
+    assert recorder.study_link is not None
+    return recorder.study_link.rpartition("/")[2]
+
+
 def tell(
     recorder: MlflowRecorder,
     journal_file: Path,

@@ -74,7 +74,7 @@ def test_a_server_that_never_came_is_sent_everything_later(
         sync(location, journal_file)
     mortal_server.start()
     for _ in range(2):
-        assert sync(location, journal_file) == {}
+        assert sync(location, journal_file).words is None
         check(location, "never")
 
 
@@ -182,7 +182,7 @@ def test_a_search_that_was_killed_is_sent_as_interrupted(
     recorder.finish(SUMMARY)
     lines = journal_file.read_bytes().splitlines(keepends=True)
     journal_file.write_bytes(b"".join(lines[:-1]))
-    assert sync(sqlite_location, journal_file) == {}
+    assert sync(sqlite_location, journal_file).words is None
     (run,) = recorded_trials(sqlite_location, "k")[0]
     assert (run.status, run.state, run.epochs) == ("KILLED", "interrupted", EPOCHS[:1])
 

@@ -7,7 +7,16 @@ import pytest
 from mlflow.entities import ViewType
 
 from dlf.command import BadInputError
-from tests.support.recording import EPOCHS, OUTCOMES, SUMMARY, check, study_of, tell, trial_of
+from tests.support.recording import (
+    EPOCHS,
+    OUTCOMES,
+    SUMMARY,
+    check,
+    study_of,
+    study_run_of,
+    tell,
+    trial_of,
+)
 from tracking.events import StudyEvent
 from tracking.journal import read_events
 from tracking.location import TrackingLocation
@@ -29,7 +38,9 @@ def record(location: TrackingLocation, file: Path, key: str) -> str | None:
 
 def send(location: TrackingLocation, file: Path) -> dict[int, str]:
     """Give the store what the journal has, and nothing else."""
-    return {number: str(error) for number, error in sync(location, file).items()}
+    refused = sync(location, file)
+    assert refused.study is None
+    return {number: str(error) for number, error in refused.trials.items()}
 
 
 @pytest.fixture
@@ -147,7 +158,7 @@ def test_a_run_deleted_during_the_search_is_brought_back(
     client = connect(sqlite_location).client
     client.delete_run(deleted)
     tell(recorder, journal_file)
-    client.delete_run(recorder.study_run_id)
+    client.delete_run(study_run_of(recorder))
     assert recorder.finish(SUMMARY) is None
     assert recorder.run_id(0) == deleted
     check(sqlite_location, "d")

@@ -8,7 +8,16 @@ import pytest
 
 from tests.support import recording
 from tests.support.mlflow_server import MlflowServer
-from tests.support.recording import EPOCHS, OUTCOMES, SUMMARY, check, study_of, tell, trial_of
+from tests.support.recording import (
+    EPOCHS,
+    OUTCOMES,
+    SUMMARY,
+    check,
+    study_of,
+    study_run_of,
+    tell,
+    trial_of,
+)
 from tracking.journal import journaled_trials
 from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_connection import connect
@@ -129,8 +138,8 @@ def test_an_interrupted_trial_goes_on_in_its_run(
     assert (run.status, run.state, run.epochs) == ("KILLED", "interrupted", (1,))
 
     second = MlflowRecorder(sqlite_location, study_of("i"), journal_file)
-    assert (second.run_id(0), second.study_run_id) == (run.run_id, first.study_run_id)
-    assert connect(sqlite_location).client.get_run(first.study_run_id).info.status == "RUNNING"
+    assert (second.run_id(0), study_run_of(second)) == (run.run_id, study_run_of(first))
+    assert connect(sqlite_location).client.get_run(study_run_of(first)).info.status == "RUNNING"
     second.start_trial(trial_of(0))
     second.log_epoch(0, 1, {"valid/mae": 9.0})
     second.log_epoch(0, 2, {"valid/mae": 0.9})
@@ -162,7 +171,7 @@ def test_a_trial_that_failed_can_go_on_and_end_otherwise(
     assert failures == ["the loss is not finite", None, None, None]
     reasons = [found.get("dlf.reason") for found in tags]
     assert reasons == [None, "the time budget is spent", None, None]
-    points = store.points(recorder.study_run_id, "valid/best_mae")
+    points = store.points(study_run_of(recorder), "valid/best_mae")
     assert [point.step for point in points] == [0, 1, 2, 3]
 
 

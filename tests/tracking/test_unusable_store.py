@@ -108,6 +108,72 @@ def test_a_database_of_something_else_is_refused(
         MlflowRecorder(resolve(f"sqlite:///{file}"), study, journal_file).ready()
 
 
+def test_a_database_that_was_left_half_made_is_refused(
+    sqlite_location: TrackingLocation, study: StudyRecord, journal_file: Path
+) -> None:
+    assert sqlite_location.database_file is not None
+    with sqlite3.connect(sqlite_location.database_file) as database:
+        database.execute("drop table jobs")
+        database.execute("create table _alembic_tmp_jobs (id int)")
+        database.execute("update alembic_version set version_num = '1b5f0d9ad7c1'")
+    with pytest.raises(BadInputError) as error:
+        MlflowRecorder(sqlite_location, study, journal_file).ready()
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith("it was left half made: move the file away")
+
+
+def test_a_database_whose_making_breaks_off_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = resolve(f"sqlite:///{tmp_path}/mlflow.db")
+
+    def die(*_: object) -> None:
+        assert not (tmp_path / "mlflow.db").exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.store.db.utils._upgrade_db", die)
+        with pytest.raises(KeyboardInterrupt):
+            connect(location)
+    assert list(tmp_path.iterdir()) == []
+    connect(location)
+    assert [file.name for file in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_database_that_another_process_made_meanwhile_is_taken(
+    template_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    location = resolve(f"sqlite:///{tmp_path}/mlflow.db")
+
+    def make(*_: object) -> None:
+        if (tmp_path / "mlflow.db").exists():
+            return
+        shutil.copy(template_database, tmp_path / "mlflow.db")
+        with sqlite3.connect(tmp_path / "mlflow.db") as database:
+            database.execute("update experiments set name = 'of the other'")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("mlflow.store.db.utils._verify_schema", make)
+    if not links:
+        monkeypatch.setattr("os.link", refuse)
+    assert connect(location).experiments("of the")
+    assert [file.name for file in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+def test_a_database_is_made_where_no_links_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.link", refuse)
+    connect(resolve(f"sqlite:///{tmp_path}/mlflow.db"))
+    assert [file.name for file in tmp_path.iterdir()] == ["mlflow.db"]
+
+
 def test_a_deleted_experiment_is_refused_with_the_way_back(
     sqlite_location: TrackingLocation, study: StudyRecord, journal_file: Path
 ) -> None:
