@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help search test test-all check ui tracked clean
+.PHONY: help search test test-all check ui tracked pictures clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ ui: tracked $(INSTALLED)  ## open the MLflow UI on what was tracked here, http:/
 
 tracked:
 	@test -e mlflow.db || { echo "nothing was tracked here yet: make search" >&2; exit 2; }
+
+pictures: $(INSTALLED)  ## take the pictures of docs/images anew, in some minutes
+	$(BIN)/python -m docs.take_pictures
 
 clean:  ## remove the environment and all caches; data, studies and tracking stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -2,22 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.browser import WatchedPage, open_browser, why_no_browser
-from tests.support.shown_study import MadeUi, ShownTrial, record_shown_study
+from tests.support.shown_study import MadeUi, Shown, record_shown_study
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-
-class Shown(NamedTuple):
-    """What is served, and where."""
-
-    address: str
-    trials: dict[int, ShownTrial]
+    from playwright.sync_api import Browser, ViewportSize
 
 
 @pytest.fixture(scope="session")
@@ -46,12 +39,12 @@ def browser(there_is_a_browser: None) -> Iterator["Browser"]:
 
 
 @pytest.fixture
-def open_page(browser: "Browser") -> Iterator[Callable[..., WatchedPage]]:
+def open_page(browser: "Browser") -> Iterator[Callable[["ViewportSize"], WatchedPage]]:
     """Open pages, each in a profile of its own, as wide as told."""
     opened: list[WatchedPage] = []
 
-    def open_one(**looks: object) -> WatchedPage:
-        opened.append(WatchedPage(browser, **looks))
+    def open_one(size: "ViewportSize") -> WatchedPage:
+        opened.append(WatchedPage(browser, size=size))
         return opened[-1]
 
     yield open_one

@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError
+    from playwright.sync_api import (
+        Browser,
+        BrowserContext,
+        ConsoleMessage,
+        Page,
+        Request,
+        StorageState,
+        ViewportSize,
+        WebError,
+    )
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -19,7 +28,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-SIZE = {"width": 1280, "height": 800}
+SIZE: "ViewportSize" = {"width": 1280, "height": 800}
 DEADLINE_MS = 20_000
 INSIDE = ("blob:", "data:")
 """addresses of what a page has already, so that nobody is asked for it"""
@@ -52,12 +61,18 @@ def open_browser() -> Iterator["Browser"]:
 class WatchedPage:
     """A page in a profile of its own, and what happened in it and all its frames."""
 
-    def __init__(self, browser: "Browser", **looks: object) -> None:
+    def __init__(
+        self,
+        browser: "Browser",
+        *,
+        size: "ViewportSize" = SIZE,
+        stored: "StorageState | None" = None,
+    ) -> None:
         self.errors: list[str] = []
         """of consoles and scripts, each with the address of where it was"""
         self.requests: list[str] = []
         """the addresses of all that was asked of anybody"""
-        self._context: BrowserContext = browser.new_context(**{"viewport": SIZE, **looks})
+        self._context: BrowserContext = browser.new_context(viewport=size, storage_state=stored)
         self._context.set_default_timeout(DEADLINE_MS)
         self._context.on("console", self._heard)
         self._context.on("weberror", self._failed)

@@ -22,7 +22,7 @@ from tracking.recorder import Recorders
 from tracking.records import Ending, Outcome, StudyRecord, Summary, TrialRecord
 from tracking.study_files import StudyFiles
 
-NAME = "a-shown-study"
+NAME = "synthetic-demo"
 TRIALS = 9
 FAILING, REASON = 2, "loss/total is nan"
 CLIPS = 60
@@ -38,6 +38,13 @@ class ShownTrial(NamedTuple):
     best_mae: float | None
     link: str
     """to its run, where `make ui` shows it"""
+
+
+class Shown(NamedTuple):
+    """A store that is served, and what is in it."""
+
+    address: str
+    trials: dict[int, ShownTrial]
 
 
 class MadeUi(MlflowServer):
