@@ -15,7 +15,7 @@ help:  ## list what can be made
 search: $(INSTALLED)  ## search the synthetic dataset: 20 trials in a few minutes
 	$(BIN)/python search/run.py --dataset synthetic --trials 20 --max-epochs 6
 
-test: $(INSTALLED)  ## run the tests, but for those that inject faults into servers and whole searches
+test: $(INSTALLED)  ## run the tests, but for the slow ones: faults of whole searches and servers, the browser
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(INSTALLED)  ## run all tests

@@ -36,16 +36,8 @@ class Outputs(NamedTuple):
     """[M, B], from the specific features of each modality, as drawn to language"""
     features: Disentangled | None
     """the features behind them; none without disentanglement"""
-
-
-class Fusion(NamedTuple):
-    """What is known of a batch before its fused prediction; the rest is as in `Outputs`."""
-
     fused: Tensor
-    """[B, F], the gated representations in a row: specific ones first, then shared ones"""
-    shared_prediction: Tensor | None
-    specific_predictions: Tensor | None
-    features: Disentangled | None
+    """[B, F], what the fused prediction is made of: specific representations, then shared ones"""
 
 
 class DLF(nn.Module):
@@ -100,28 +92,6 @@ class DLF(nn.Module):
                 differ between modalities.
             regularisers: those in use; what only the others read is not computed.
         """
-        fused, shared_prediction, specific_predictions, features = self._fuse(inputs, regularisers)
-        _, prediction = self.fusion_head(fused[None])
-        return Outputs(
-            prediction=prediction.squeeze(0),
-            shared_prediction=shared_prediction,
-            specific_predictions=specific_predictions,
-            features=features,
-        )
-
-    def predict(self, inputs: Inputs) -> Tensor:
-        """Return the predicted sentiment [B] of a batch of clips, and compute nothing else."""
-        prediction: Tensor = self(inputs, Regularisers.none()).prediction
-        return prediction
-
-    def represent(self, inputs: Inputs) -> Tensor:
-        """Return the fused representation [B, F] from which the sentiment of clips is predicted.
-
-        F is the model's width times the modalities, twice that with disentanglement.
-        """
-        return self._fuse(inputs, Regularisers.none()).fused
-
-    def _fuse(self, inputs: Inputs, regularisers: Regularisers) -> Fusion:
         if self.text_encoder is not None:
             inputs = inputs | {"text": self.text_encoder(inputs["text"])}
         projected = stacked(self.projections[m](inputs[m]) for m in self.modalities)
@@ -136,8 +106,29 @@ class DLF(nn.Module):
             summary = self._in_a_row(features.summary)
             parts.append(torch.sigmoid(self.shared_gate(summary)))
             if self.shared_head is not None:
-                shared_prediction = self.shared_head(summary[None])[1].squeeze(0)
-        return Fusion(torch.cat(parts, dim=1), shared_prediction, specific_predictions, features)
+                _, shared_prediction = self.shared_head(summary[None])
+        fused = torch.cat(parts, dim=1)
+        _, prediction = self.fusion_head(fused[None])
+        return Outputs(
+            prediction=prediction.squeeze(0),
+            shared_prediction=None if shared_prediction is None else shared_prediction.squeeze(0),
+            specific_predictions=specific_predictions,
+            features=features,
+            fused=fused,
+        )
+
+    def predict(self, inputs: Inputs) -> Tensor:
+        """Return the predicted sentiment [B] of a batch of clips, and compute nothing else."""
+        prediction: Tensor = self(inputs, Regularisers.none()).prediction
+        return prediction
+
+    def represent(self, inputs: Inputs) -> Tensor:
+        """Return the fused representation [B, F] from which the sentiment of clips is predicted.
+
+        F is the model's width times the modalities, twice that with disentanglement.
+        """
+        fused: Tensor = self(inputs, Regularisers.none()).fused
+        return fused
 
     def _in_a_row(self, representations: Tensor) -> Tensor:
         """Concatenate [M, B, width] to [B, M * width], in the order of the fusion."""

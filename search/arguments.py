@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import CommandParser, positive_int
+from tracking.arguments import add_output_flag, add_tracking_flag
 
 
 class SharedRequest(BaseModel):
@@ -26,13 +27,9 @@ class SharedRequest(BaseModel):
 def add_shared_flags(parser: CommandParser) -> None:
     """Add the flags that say where things lie, what a trial gets, and how to print."""
     add = parser.add_argument
-    add("--storage", metavar="URL", help="of the study; left out: a journal in its folder")
-    add(
-        "--tracking-uri",
-        metavar="URI",
-        help="of MLflow; left out: $MLFLOW_TRACKING_URI, else mlflow.db in this folder",
-    )
-    add("--output", type=Path, default=Path("runs"), help="the folder of all studies")
+    _add_storage_flag(parser)
+    add_tracking_flag(parser)
+    add_output_flag(parser)
     add("--cpus-per-trial", type=_cpus, default=1.0, metavar="X", help="may be a fraction")
     add(
         "--gpus-per-trial",
@@ -48,6 +45,19 @@ def add_shared_flags(parser: CommandParser) -> None:
         help="print one JSON object at the end, and nothing else",
     )
     add("--dry-run", action="store_true", help="say what would be done, and train nothing")
+
+
+def add_study_flags(parser: CommandParser) -> None:
+    """Add the flags that find a study that exists."""
+    parser.add_argument("--study", required=True, metavar="NAME")
+    add_output_flag(parser)
+    _add_storage_flag(parser)
+
+
+def _add_storage_flag(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--storage", metavar="URL", help="of the study; left out: a journal in its folder"
+    )
 
 
 def _cpus(text: str) -> float:

@@ -7,16 +7,17 @@ and is no difference.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import EXIT_DONE, EXIT_FAILED, CommandParser, run_command
+from search.arguments import add_study_flags
 from search.study import OpenStudy, StudyPlace
 from search.study_records import DUPLICATE_OF, last_value, outcome_of, own_trials, trial_name
 from search.tune_log import TuneTrial, read_tune_log
+from tracking.arguments import add_tracking_flag
 from tracking.journal import TRACKING_FILE, JournaledTrial, journaled_trials
 from tracking.location import resolve
 from tracking.recorded import RecordedRun, recorded_trials
@@ -50,16 +51,9 @@ def main() -> int:
         prog="python -m search.audit",
         description="Compare what Optuna, Ray Tune and MLflow say of a study, trial by trial.",
     )
-    add = parser.add_argument
-    add("--study", required=True, metavar="NAME")
-    add("--output", type=Path, default=Path("runs"), help="the folder of all studies")
-    add("--storage", metavar="URL", help="of the study; left out: a journal in its folder")
-    add(
-        "--tracking-uri",
-        metavar="URI",
-        help="of MLflow; left out: $MLFLOW_TRACKING_URI, else mlflow.db in this folder",
-    )
-    add("--json", action="store_true", help="print one JSON object instead")
+    add_study_flags(parser)
+    add_tracking_flag(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     args = parser.parse_args()
     place = StudyPlace(args.study, args.output, args.storage)
     opened = place.load()

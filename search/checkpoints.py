@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import one_line, reason_of
+from dlf.whole_file import replaced_whole
 
 STATE_FILE = "training.pt"
 PREDICTIONS_FILE = "valid_predictions.npy"
@@ -68,14 +69,11 @@ class Checkpoints(BaseModel):
         """
         path = self.of(number) / STATE_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A worker whose driver was killed may still be at it when another one begins.
-        unfinished = path.with_suffix(f".{os.getpid()}")
         try:
-            with unfinished.open("wb") as file:
+            # A worker whose driver was killed may still be at it when another one begins.
+            with replaced_whole(path) as unfinished, unfinished.open("wb") as file:
                 torch.save(state, file)
-            unfinished.replace(path)
         except (OSError, RuntimeError) as error:
-            unfinished.unlink(missing_ok=True)
             raise OSError(f"the checkpoint {path} cannot be written: {_words_of(error)}") from error
 
     def write_predictions(self, number: int, predictions: NDArray[np.float32]) -> None:
@@ -85,13 +83,8 @@ class Checkpoints(BaseModel):
             OSError: when it cannot be written; the former predictions are still there.
         """
         path = self.of(number) / PREDICTIONS_FILE
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        try:
-            with unfinished.open("wb") as file:
-                np.save(file, predictions)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with replaced_whole(path) as unfinished, unfinished.open("wb") as file:
+            np.save(file, predictions)
 
     def read_predictions(self, number: int) -> NDArray[np.float32] | None:
         """Return what a trial's best weights predict, [seeds, clips]; none where nothing is left.

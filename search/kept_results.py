@@ -24,6 +24,7 @@ from search.trial_data import TrialData
 from tracking.predictions import Predictions, write_predictions
 from tracking.recorder import Recorder
 from tracking.records import Outcome, Summary, TrialFacts, TrialRecord, TrialState
+from tracking.run_names import BEST_OBJECTIVE
 from tracking.study_files import StudyFiles
 
 MAE_TOLERANCE = 1e-4
@@ -85,7 +86,7 @@ class KeptResults(Recorder):
 
     def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Remember how good it is."""
-        self._reached[number] = metrics["valid/best_mae"]
+        self._reached[number] = metrics[BEST_OBJECTIVE]
 
     def log_facts(self, number: int, facts: TrialFacts) -> None:
         """Keep nothing of them."""

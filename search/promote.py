@@ -33,7 +33,7 @@ from search.study_records import trial_name
 from search.tracked_study import tracked_study
 from search.trainable import Workplace
 from search.verdict import test_reads
-from tracking.console import onlooker_on
+from tracking.console import onlooker_on, say_on_stderr
 from tracking.first_contact import FirstContact
 from tracking.journal import TRACKING_FILE
 from tracking.location import resolve
@@ -86,7 +86,7 @@ def main() -> int:
         record = tracked_study(name, uuid4().hex, identity, request.data_dir, {})
         shown = Progress(Bounds(trials=trials.total))
         onlookers = [] if request.json_only else [onlooker_on(sys.stdout, shown)]
-        tell = onlookers[0].say if onlookers else _say_on_stderr
+        tell = onlookers[0].say if onlookers else say_on_stderr
         mlflow = MlflowRecorder(location, record, folder / TRACKING_FILE, tell=tell)
         mlflow.ready()
         promotion = Promotion(
@@ -135,10 +135,6 @@ def read_request() -> PromotionRequest:
     add("--max-epochs", type=positive_int, metavar="N", help="left out: those of the search")
     add_shared_flags(parser)
     return PromotionRequest.model_validate(vars(parser.parse_args()))
-
-
-def _say_on_stderr(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """All that records a search, put together: kept files, MLflow, the terminal and the report."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from search.study import OpenStudy, StudyPlace
 from search.study_records import finished_trials
 from search.summary import console_of
 from search.tracked_study import tracked_study
+from tracking.console import say_on_stderr
 from tracking.journal import TRACKING_FILE
 from tracking.location import TrackingLocation
 from tracking.mlflow_recorder import MlflowRecorder
@@ -34,7 +34,7 @@ class SearchRecording:
     ) -> None:
         """Begin to record; raise `BadInputError` when the journal of the study cannot be used."""
         onlookers: list[Recorder] = []
-        tell: Callable[[str], None] = _say_on_stderr
+        tell: Callable[[str], None] = say_on_stderr
         if not request.json_only:
             budget = plan.budget
             onlooker = console_of(
@@ -72,7 +72,3 @@ class SearchRecording:
         """
         self.report = self.live_report.write(f"The search ended: {ended_by}.")
         return self.recorder.finish(summary)
-
-
-def _say_on_stderr(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 
 from dlf.command import EXIT_DONE, BadInputError, CommandParser, run_command
 from dlf.config import Value
+from search.arguments import add_study_flags
 from search.identity import PAPER_TRIAL, StudyIdentity
 from search.importances import importances_of
 from search.study import OpenStudy, StudyPlace
@@ -30,6 +31,7 @@ from search.study_records import (
     trial_name,
 )
 from search.summary import faults_of
+from tracking.arguments import add_tracking_flag
 from tracking.location import resolve
 from tracking.report.page import write_page
 from tracking.report.records import Parameter, ReportedTrial, StudyReport
@@ -41,15 +43,8 @@ def main() -> int:
     parser = CommandParser(
         prog="python -m search.report", description="Write the report of a study anew."
     )
-    add = parser.add_argument
-    add("--study", required=True, metavar="NAME")
-    add("--output", type=Path, default=Path("runs"), help="the folder of all studies")
-    add("--storage", metavar="URL", help="of the study; left out: a journal in its folder")
-    add(
-        "--tracking-uri",
-        metavar="URI",
-        help="of MLflow; left out: $MLFLOW_TRACKING_URI, else mlflow.db in this folder",
-    )
+    add_study_flags(parser)
+    add_tracking_flag(parser)
     args = parser.parse_args()
     place = StudyPlace(args.study, args.output, args.storage)
     opened = place.load()

@@ -6,7 +6,6 @@ python -m search.status --study mosi-20261123-153104 --trial 7
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dlf.command import EXIT_DONE, BadInputError, CommandParser, run_command
 from dlf.config import Value
+from search.arguments import add_study_flags
 from search.budget import shown_duration
 from search.identity import PAPER_TRIAL
 from search.result import Baseline, TrialCounts
@@ -98,9 +98,7 @@ def main() -> int:
     """Read the flags and print."""
     parser = CommandParser(prog="python -m search.status", description="Show where a study stands.")
     add = parser.add_argument
-    add("--study", required=True, metavar="NAME")
-    add("--output", type=Path, default=Path("runs"), help="the folder of all studies")
-    add("--storage", metavar="URL", help="of the study; left out: a journal in its folder")
+    add_study_flags(parser)
     add("--trial", type=int, metavar="N", help="show all about one trial instead")
     add("--json", action="store_true", help="print one JSON object instead")
     args = parser.parse_args()

@@ -17,6 +17,7 @@ from optuna.trial import TrialState as OptunaState
 from dlf.command import BadInputError
 from dlf.config import Value
 from dlf.training import EpochRecord
+from dlf.whole_file import replaced_whole
 from search.budget import BudgetKeeper
 from search.identity import PAPER_TRIAL, StudyIdentity
 from search.seeds import search_seed
@@ -227,6 +228,5 @@ class StudyTrials(TrialSource):
 
     def _keep_as_best(self, number: int, params: dict[str, Value]) -> None:
         config = self._identity.config_of(number, params)
-        unfinished = self._best_file.with_suffix(".unfinished")
-        unfinished.write_text(config.to_yaml(), encoding="utf-8")
-        unfinished.replace(self._best_file)
+        with replaced_whole(self._best_file) as unfinished:
+            unfinished.write_text(config.to_yaml(), encoding="utf-8")

@@ -24,6 +24,7 @@ from tracking.mlflow_recorder import MlflowRecorder
 from tracking.onlooker import Onlooker
 from tracking.progress import Best, Bounds, Past, Progress
 from tracking.records import Ending, Summary
+from tracking.run_names import BEST_OBJECTIVE
 
 
 def console_of(
@@ -64,7 +65,7 @@ def summary_of(study: optuna.Study) -> Summary:
     if not finished:
         return Summary(ending=Ending.FAILED, tags=tags)
     tags["dlf.best_trial"] = str(finished[0].number)
-    best = {"valid/best_mae": finished[0].value}
+    best = {BEST_OBJECTIVE: finished[0].value}
     return Summary(ending=Ending.FINISHED, tags=tags, metrics=best)
 
 

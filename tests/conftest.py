@@ -12,9 +12,9 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 from dlf.data import mmsa, synthetic
 from dlf.data.store import write_dataset
-from dlf.metrics import Metrics
-from dlf.training import EpochLosses, EpochRecord
+from dlf.training import EpochRecord
 from search.engine import local_ray
+from tests.support.epoch_records import epoch_record
 
 TINY_CLIPS = {"train": 32, "valid": 12, "test": 12}
 
@@ -42,22 +42,4 @@ def ray_here() -> Iterator[None]:
 @pytest.fixture
 def record_of_mae() -> Callable[..., EpochRecord]:
     """Make the record of an epoch from its validation MAE and the best one up to it."""
-
-    def make(epoch: int, mae: float, best: float, *, finished: bool = False) -> EpochRecord:
-        metrics = Metrics(mae=mae, corr=0.5, acc7=0.3, acc5=0.4, acc2=0.7, f1=0.7)
-        losses = EpochLosses(
-            total=mae, task=mae, reconstruction=0.0, specific=0.0, margin=0.0, orthogonality=0.0
-        )
-        return EpochRecord(
-            epoch=epoch,
-            loss=losses,
-            train=metrics,
-            valid=metrics,
-            best_mae=best,
-            best_epoch=1,
-            learning_rate=1e-4,
-            seconds=0.1,
-            finished=finished,
-        )
-
-    return make
+    return epoch_record

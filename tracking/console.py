@@ -1,11 +1,12 @@
 """What a search prints while it runs: a live view where there is a terminal, else plain lines."""
 
 import os
+import sys
 from typing import TextIO
 
 from tracking.live_view import LiveView
 from tracking.onlooker import Onlooker, shown_on
-from tracking.progress import Progress, one_line
+from tracking.progress import Progress, printable
 from tracking.records import Outcome
 
 TERMINALS_OF_PLAIN_LINES = ("", "dumb", "unknown")
@@ -15,6 +16,11 @@ def onlooker_on(stream: TextIO, progress: Progress) -> Onlooker:
     """Return what suits the stream; a terminal that cannot move its cursor gets plain lines."""
     moves = os.environ.get("TERM", "") not in TERMINALS_OF_PLAIN_LINES
     return (LiveView if stream.isatty() and moves else PlainLines)(stream, progress)
+
+
+def say_on_stderr(text: str) -> None:
+    """Print a sentence where nothing shows the search, and standard output is for its result."""
+    print(text, file=sys.stderr)
 
 
 class PlainLines(Onlooker):
@@ -38,7 +44,7 @@ class PlainLines(Onlooker):
     def say(self, text: str) -> None:
         """Print it."""
         with self._lock:
-            self._print(one_line(text))
+            self._print(printable(text))
 
     def _print(self, line: str) -> None:
         print(shown_on(self._stream, line), file=self._stream, flush=True)

@@ -102,6 +102,8 @@ class TrackingJournal:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.failure: OSError | None = None
+        self.grown = threading.Event()
+        """set by every event; whoever reads along clears it"""
         self._trials: dict[int, Standing] = {}
         self._unwritten = bytearray()
         self._size = 0
@@ -142,6 +144,7 @@ class TrackingJournal:
                 self.failure = error
             else:
                 self.failure = None
+        self.grown.set()
 
     def read(self, position: int) -> tuple[list[StudyEvent], int]:
         """Return some of the events from a position on, and the position after the last of them.

@@ -3,7 +3,7 @@
 Whoever follows the journal brings it to where people look; see `tracking.sender`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import time
 
 from tracking.events import (
@@ -27,15 +27,9 @@ class JournalRecorder(Recorder):
     A resumed search tells again what an earlier process told, and no line comes twice.
     """
 
-    def __init__(
-        self,
-        journal: TrackingJournal,
-        study: StudyRecord,
-        written: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Open the study in the journal; `written` is called after every line."""
+    def __init__(self, journal: TrackingJournal, study: StudyRecord) -> None:
+        """Open the study in the journal."""
         self._journal = journal
-        self._written = written
         self._ready_to_go_on: dict[int, TrialStarted] = {}
         self.opened_ms = now_ms()
         """when the study was opened, here and now"""
@@ -45,12 +39,10 @@ class JournalRecorder(Recorder):
         """Write that a trial begins, or goes on when something new is told of one that ended."""
         event = TrialStarted(trial=trial, time_ms=now_ms())
         standing = self._journal.standing(trial.number)
-        if standing is None:
-            self._append(event)
-        elif standing.outcome is not None:
+        if standing is not None and standing.outcome is not None:
             self._ready_to_go_on[trial.number] = event
         else:
-            # Another process may have left its run ended as interrupted.
+            # Of a trial that has begun before, too: its run may have ended as interrupted.
             self._append(event)
 
     def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -98,7 +90,6 @@ class JournalRecorder(Recorder):
 
     def _append(self, event: StudyEvent) -> None:
         self._journal.append(event)
-        self._written()
 
 
 def now_ms() -> int:

@@ -42,12 +42,10 @@ class MlflowRecorder(JournalRecorder):
         self.unsent: str | None = None
         """in the end: what MLflow lacks and the journal has, in one sentence"""
         self._location = location
-        self._own_journal = TrackingJournal(journal_file)
-        super().__init__(self._own_journal, study)
+        super().__init__(TrackingJournal(journal_file), study)
         self._sender = Sender(
-            location, study, self._own_journal, self.opened_ms, tell=tell, patience=patience
+            location, study, self._journal, self.opened_ms, tell=tell, patience=patience
         )
-        self._written = self._sender.wake
 
     def ready(self, *, offline: bool = False) -> None:
         """Wait until the store is open and the study's run exists; offline, it may be away.
@@ -61,14 +59,6 @@ class MlflowRecorder(JournalRecorder):
             if not offline:
                 self._sender.give_up()
                 raise self._location.unusable(str(error)) from error
-
-    @property
-    def study_link(self) -> str | None:
-        """Where the study's run can be looked at; none before it exists."""
-        runs = self._sender.runs
-        if runs is None:
-            return None
-        return run_link(self._location, runs.experiment_id, runs.run_id)
 
     def run_id(self, number: int) -> str:
         """Return the identity of a trial's run, waiting for it up to half a minute.
@@ -95,14 +85,14 @@ class MlflowRecorder(JournalRecorder):
         """Complete the study's run, end what still runs as killed, and wait for all writing."""
         lost = super().finish(summary)
         self.unsent = self._send_the_rest()
-        self._own_journal.close()
+        self._journal.close()
         if lost is not None and self.unsent is not None:
             return f"{lost}; {self.unsent}"
         return lost
 
     def _send_the_rest(self) -> str | None:
         """Send the rest; return what the store lacks in the end, in a sentence."""
-        there = f"all of it is in {self._own_journal.file}, and `python -m tracking.sync` sends it"
+        there = f"all of it is in {self._journal.file}, and `python -m tracking.sync` sends it"
         try:
             refused = self._sender.finish().words
         except (GivenUpError, StoreRefusedError, BadInputError) as error:

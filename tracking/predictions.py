@@ -1,12 +1,13 @@
 """Predictions of the clips of a split, as a Parquet file that any table reader opens."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dlf.whole_file import replaced_whole
 
 ID, LABEL, PREDICTION = "id", "label", "prediction"
 
@@ -50,12 +51,8 @@ def write_predictions(file: Path, predictions: Predictions) -> None:
     columns = {ID: pa.array(predictions.ids, pa.string())}
     columns |= {name: pa.array(values, pa.float32()) for name, values in numbers.items()}
     table = pa.table(columns)
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
+    with replaced_whole(file) as unfinished:
         parquet.write_table(table, unfinished)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_predictions(file: Path) -> Predictions:

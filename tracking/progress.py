@@ -9,8 +9,8 @@ from time import monotonic
 
 from tracking.pace import Pace
 from tracking.records import Outcome, Record, TrialRecord, TrialState
+from tracking.run_names import OBJECTIVE
 
-OBJECTIVE = "valid/mae"
 EVENTS_KEPT = 3
 
 _ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\].*?(\x07|\x1b\\)|[ -/]*[0-~])")
@@ -162,7 +162,7 @@ class Progress:
     def start_trial(self, trial: TrialRecord) -> None:
         """Take in that a trial begins, or begins again."""
         self._pace.begin()
-        self._running[trial.number] = _RunningTrial(name=one_line(trial.name))
+        self._running[trial.number] = _RunningTrial(name=printable(trial.name))
 
     def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Take in an epoch of a trial."""
@@ -184,7 +184,7 @@ class Progress:
         now = self._now()
         if new_best:
             self.best = Best(name=trial.name, value=trial.best, at=now)
-        reason = None if outcome.reason is None else one_line(outcome.reason)
+        reason = None if outcome.reason is None else printable(outcome.reason)
         ended = EndedTrial(
             name=trial.name,
             outcome=Outcome(state=outcome.state, reason=reason),
@@ -197,7 +197,7 @@ class Progress:
 
     def say(self, text: str) -> Event:
         """Take in news from elsewhere."""
-        event = Event(at=self._now(), text=one_line(text))
+        event = Event(at=self._now(), text=printable(text))
         self._events.append(event)
         return event
 
@@ -239,7 +239,7 @@ class Progress:
         return TimeLeft(seconds=at_most, at_most=True) if at_most < math.inf else None
 
 
-def one_line(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text without line breaks and without what a terminal would obey."""
     words = " ".join(_ESCAPE_SEQUENCE.sub("", text).split())
     return "".join(character for character in words if character.isprintable())

@@ -74,7 +74,6 @@ class Sender:
         self._first_answer: Future[None] = Future()
         self._told_away = False
         self._progress = threading.Condition()
-        self._grown = threading.Event()
         self._closing = threading.Event()
         self._abandoned = threading.Event()
         self._give_up_at = float("inf")
@@ -82,10 +81,6 @@ class Sender:
         # A daemon, so that a program that dies without `finish` is not kept by an absent store.
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._thread.start()
-
-    def wake(self) -> None:
-        """Say that the journal has grown."""
-        self._grown.set()
 
     def first_answer(self) -> None:
         """Wait until the store has answered or missed for the first time.
@@ -100,7 +95,7 @@ class Sender:
         """Wait for the store no longer, and send nothing more than what is under way."""
         self._abandoned.set()
         self._closing.set()
-        self._grown.set()
+        self._journal.grown.set()
         self._thread.join(self._patience.pause)
 
     @property
@@ -132,7 +127,7 @@ class Sender:
         grace = self._patience.grace if self._runs is not None else 0.0
         self._give_up_at = monotonic() + grace
         self._closing.set()
-        self._grown.set()
+        self._journal.grown.set()
         self._thread.join(WORTH_SAYING)
         if self._thread.is_alive():
             self._tell(
@@ -184,8 +179,8 @@ class Sender:
             else:
                 if delivery.report_is_due():
                     self._persist(delivery.send_report)
-                self._grown.wait()
-                self._grown.clear()
+                self._journal.grown.wait()
+                self._journal.grown.clear()
         last = closed
         return self._persist(lambda: self._close(runs, delivery, last))
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from dlf.command import EXIT_DONE, BadInputError, CommandParser, WorkFailedError, run_command
+from tracking.arguments import add_output_flag, add_tracking_flag
 from tracking.delivery import Delivery
 from tracking.events import StudyClosed, StudyOpened
 from tracking.journal import TRACKING_FILE, own_journal, read_events
@@ -27,14 +28,9 @@ def main() -> int:
         prog="python -m tracking.sync",
         description="Send to MLflow what a study's journals have and MLflow lacks.",
     )
-    add = parser.add_argument
-    add("--study", required=True, metavar="NAME")
-    add("--output", type=Path, default=Path("runs"), help="the folder of all studies")
-    add(
-        "--tracking-uri",
-        metavar="URI",
-        help="of MLflow; left out: $MLFLOW_TRACKING_URI, else mlflow.db in this folder",
-    )
+    parser.add_argument("--study", required=True, metavar="NAME")
+    add_output_flag(parser)
+    add_tracking_flag(parser)
     args = parser.parse_args()
     location = resolve(args.tracking_uri)
     journals = journals_of(args.output / args.study)
@@ -71,8 +67,8 @@ def sync(location: TrackingLocation, journal: Path) -> Refused:
         WorkFailedError: when the store goes away on the way.
     """
     owner = own_journal(journal)
-    opened, closed = _ends_of(journal)
     try:
+        opened, closed = _ends_of(journal)
         runs = open_study_runs(location, opened.study, opened.time_ms)
         delivery = Delivery(runs, journal)
         delivery.catch_up(partial(read_events, journal))

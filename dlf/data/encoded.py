@@ -7,7 +7,6 @@ broken off goes on where it was, and nothing is made of a part that was damaged 
 
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from dlf.command import BadInputError
 from dlf.data.arrow import open_columns, sequences_column, sequences_of, sha256_of, write_columns
 from dlf.data.manifest import Manifest, Record, version_folder
 from dlf.data.split import SPLITS, Sequences
+from dlf.whole_file import replaced_whole
 
 FORMAT = 1
 FILE_NAME = "encoding.json"
@@ -66,9 +66,8 @@ class EncodingFolder:
     def begin(self, encoding: Encoding) -> None:
         """Record what is going to be encoded."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = self.folder / f"{FILE_NAME}.{os.getpid()}"
-        unfinished.write_text(encoding.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(self.folder / FILE_NAME)
+        with replaced_whole(self.folder / FILE_NAME) as unfinished:
+            unfinished.write_text(encoding.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def split(self, name: str) -> "EncodedSplit":
         """Return one split of it."""

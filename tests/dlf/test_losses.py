@@ -127,6 +127,7 @@ OUTPUTS = Outputs(
     shared_prediction=normal(51, 3),
     specific_predictions=normal(52, 3, 3),
     features=FEATURES,
+    fused=normal(53, 3, 6 * WIDTH),
 )
 LABELS = torch.tensor([1.0, 1.0, -2.0], dtype=torch.float64)
 LAMBDAS = {

@@ -1,5 +1,6 @@
 """Searches whose MLflow server is away, and what is sent when it comes back."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,18 @@ def test_a_search_begins_without_its_server_only_when_told_so(
     opened = offline.place.load()
     runs = recorded_trials(resolve(server.address), opened.key)
     assert [run.epochs for (run,) in runs.values()] == [(1, 2, 3)] * 2
+
+
+def test_with_json_an_outage_is_told_beside_the_result(
+    search: Search, server: MlflowServer
+) -> None:
+    with search.after_epochs(2, server.kill):
+        done = search.run(*TRIALS, "--json")
+    server.start()
+    assert done.code == 0
+    assert json.loads(done.out)["trials"]["complete"] == 2
+    assert len(done.out.splitlines()) == 1
+    assert "is away" in done.err
 
 
 def test_a_study_that_was_never_recorded_is_named(search: Search) -> None:

@@ -20,6 +20,8 @@ from search.study import StudyPlace
 from tests.support.commands import run
 from tests.support.encoders import save_tiny_encoder
 
+pytestmark = pytest.mark.slow
+
 
 class Promoted(NamedTuple):
     """A search that was promoted, and what both printed."""

@@ -18,6 +18,7 @@ from tracking.mlflow_connection import connect
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorded import recorded_trials
 from tracking.records import Ending, Outcome, StudyRecord, Summary, TrialRecord, TrialState
+from tracking.run_names import KEY_TAG, TRIAL_TAG
 
 EPOCHS = (1, 2)
 OUTCOMES = (
@@ -43,10 +44,12 @@ def trial_of(number: int) -> TrialRecord:
     )
 
 
-def study_run_of(recorder: MlflowRecorder) -> str:
-    """Return the identity of the study's own run, which is there once the recorder is ready."""
-    assert recorder.study_link is not None
-    return recorder.study_link.rpartition("/")[2]
+def study_run_of(location: TrackingLocation, key: str) -> str:
+    """Return the identity of the study's own run, of which there is one."""
+    store = connect(location)
+    found = store.find_runs(store.experiments("dlf-"), {KEY_TAG: key}, deleted=True)
+    (own,) = [run.run_id for run in found if TRIAL_TAG not in run.tags]
+    return own
 
 
 def tell(

@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dlf.metrics import Metrics
-from dlf.training import EpochLosses, EpochRecord
 from search.budget import Budget
 from search.report import write_report
 from search.study_records import last_value
 from search.trials import TrialPlan
+from tests.support.epoch_records import epoch_record
 from tests.support.mlflow_server import MlflowServer
 from tests.support.simulation import SimulatedSearch, planted_mae
 from tracking.journal import TRACKING_FILE
@@ -65,7 +64,7 @@ def ui_command(folder: Path, port: int) -> list[str]:
 
 def record_shown_study(folder: Path) -> dict[int, ShownTrial]:
     """Search without training into the `mlflow.db` of a folder; return the trials by number."""
-    search = SimulatedSearch(folder / "runs", _record, name=NAME)
+    search = SimulatedSearch(folder / "runs", epoch_record, name=NAME)
     search.source(Budget(trials=TRIALS))
     opened, files = search.place.load(), StudyFiles(search.place.folder)
     (files.folder / "predictions").mkdir()
@@ -96,24 +95,6 @@ def record_shown_study(folder: Path) -> dict[int, ShownTrial]:
         )
         for each in told.started
     }
-
-
-def _record(epoch: int, mae: float, best: float, *, finished: bool = False) -> EpochRecord:
-    metrics = Metrics(mae=mae, corr=1 / (1 + mae), acc7=0.3, acc5=0.4, acc2=0.7, f1=0.7)
-    losses = EpochLosses(
-        total=2 * mae, task=mae, reconstruction=mae, specific=0.0, margin=0.0, orthogonality=0.0
-    )
-    return EpochRecord(
-        epoch=epoch,
-        loss=losses,
-        train=metrics,
-        valid=metrics,
-        best_mae=best,
-        best_epoch=1,
-        learning_rate=1e-4,
-        seconds=0.1,
-        finished=finished,
-    )
 
 
 def _predict(file: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_study_is_recorded_as_one_run_with_nested_runs(
         Summary(ending=Ending.FINISHED, tags={"dlf.best": "0"}, metrics={"best/valid_mae": 0.5})
     )
 
-    parent = store.client.get_run(study_run_of(recorder))
+    parent = store.client.get_run(study_run_of(location, study.key))
     assert parent.info.run_name == study.name
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics == {"best/valid_mae": 0.5}
@@ -66,7 +66,7 @@ def test_a_study_is_recorded_as_one_run_with_nested_runs(
     assert "dlf.failure" not in runs[0].data.tags
     for number, run in enumerate(runs):
         tags = run.data.tags
-        assert tags["mlflow.parentRunId"] == study_run_of(recorder)
+        assert tags["mlflow.parentRunId"] == study_run_of(location, study.key)
         assert (tags["dlf.trial"], tags["dlf.seed"]) == (str(number), "7")
         assert tags["dlf.study"] == study.name
         assert run.data.params == {
@@ -119,7 +119,7 @@ def test_an_interrupted_study_leaves_no_run_running(
     recorder = MlflowRecorder(location, study, journal_file)
     recorder.start_trial(trial(0))
     recorder.finish(Summary(ending=Ending.INTERRUPTED))
-    assert store.client.get_run(study_run_of(recorder)).info.status == "KILLED"
+    assert store.client.get_run(study_run_of(location, study.key)).info.status == "KILLED"
     run = store.client.get_run(recorder.run_id(0))
     assert run.info.status == "KILLED"
     assert run.data.tags["dlf.state"] == "interrupted"

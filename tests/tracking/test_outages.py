@@ -19,9 +19,18 @@ from tests.support.faulty_proxy import (
     well,
 )
 from tests.support.mlflow_server import MlflowServer
-from tests.support.recording import EPOCHS, SUMMARY, check, study_of, tell, trial_of
+from tests.support.recording import (
+    EPOCHS,
+    SUMMARY,
+    check,
+    study_of,
+    study_run_of,
+    tell,
+    trial_of,
+)
 from tracking.journal import own_journal
 from tracking.location import TrackingLocation, resolve
+from tracking.mlflow_connection import connect
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorded import recorded_trials
 from tracking.sender import Patience
@@ -169,6 +178,79 @@ def test_what_piled_up_is_sent_in_few_requests(
     assert recorder.finish(SUMMARY) is None
     (run,) = recorded_trials(server_location, "piled")[0]
     assert run.epochs == tuple(range(1, 101))
+
+
+def test_more_metrics_than_a_request_takes_all_arrive(
+    server_location: TrackingLocation, journal_file: Path
+) -> None:
+    """MLflow refuses more than a thousand in one request."""
+    names = ["valid/mae", *(f"loss/{i}" for i in range(29))]
+    recorder = MlflowRecorder(server_location, study_of("many"), journal_file)
+    recorder.start_trial(trial_of(0))
+    recorder.run_id(0)
+    for epoch in range(1, 61):
+        recorder.log_epoch(0, epoch, dict.fromkeys(names, 1 / epoch))
+    assert recorder.finish(SUMMARY) is None
+    assert recorder.unsent is None
+    (run,) = recorded_trials(server_location, "many")[0]
+    store = connect(server_location)
+    for name in (names[0], names[-1]):
+        steps = [point.step for point in store.points(run.run_id, name)]
+        assert steps == list(range(1, 61))
+
+
+def test_a_server_that_refuses_artifacts_is_not_asked_for_ever(
+    proxy: FaultyProxy, server_location: TrackingLocation, journal_file: Path
+) -> None:
+    def forbid(request: Request) -> bool:
+        if "mlflow-artifacts" not in request.path:
+            return False
+        request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        request.answer(403, b'{"error_code": "PERMISSION_DENIED", "message": "not for you"}')
+        return True
+
+    proxy.fault = forbid
+    recorder = MlflowRecorder(
+        resolve(proxy.address), study_of("forbidden"), journal_file, patience=AT_ONCE
+    )
+    tell(recorder, journal_file)
+    recorder.run_id(2)
+    assert recorder.finish(SUMMARY) is None
+    assert recorder.unsent is not None
+    assert "refused a part of 3 trials" in recorder.unsent
+    runs = recorded_trials(server_location, "forbidden")
+    assert {n: run.epochs for n, (run,) in runs.items()} == dict.fromkeys(range(3), EPOCHS)
+    proxy.fault = well
+    assert sync(resolve(proxy.address), journal_file).words is None
+    check(server_location, "forbidden")
+
+
+def test_a_report_is_sent_while_the_search_runs_and_not_too_often(
+    sqlite_location: TrackingLocation, journal_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def text_of_report() -> str:
+        client, run_id = connect(sqlite_location).client, study_run_of(sqlite_location, "report")
+        return Path(client.download_artifacts(run_id, "report.html")).read_text()
+
+    report = journal_file.parent / "report.html"
+    report.write_text("first")
+    recorder = MlflowRecorder(sqlite_location, study_of("report"), journal_file)
+    for number, text in enumerate(("first", "second")):
+        report.write_text(text)
+        recorder.start_trial(trial_of(number))
+        recorder.run_id(number)
+        # What follows the report in the thread's work shows that it has looked at it.
+        recorder.log_epoch(number, 1, {"valid/mae": 1.0})
+        recorder.run_id(number)
+        assert text_of_report() == "first"
+    monkeypatch.setattr("tracking.delivery.REPORT_SECONDS", 0.0)
+    for epoch in (2, 3):
+        recorder.log_epoch(1, epoch, {"valid/mae": 1.0})
+        recorder.run_id(1)
+    assert text_of_report() == "second"
+    report.write_text("last")
+    assert recorder.finish(SUMMARY) is None
+    assert text_of_report() == "last"
 
 
 def test_a_search_that_was_killed_is_sent_as_interrupted(

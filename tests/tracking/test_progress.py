@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tracking.progress import Best, Bounds, Past, Progress, TimeLeft, one_line, shown_span
+from tracking.progress import Best, Bounds, Past, Progress, TimeLeft, printable, shown_span
 from tracking.records import Outcome, TrialRecord, TrialState
 
 Trials = Callable[[int], TrialRecord]
@@ -232,7 +232,7 @@ def test_the_end_says_how_long_it_took(make: Make, run: Run, clock: Clock) -> No
     ],
 )
 def test_what_a_terminal_would_obey_is_left_out(text: str, line: str) -> None:
-    assert one_line(text) == line
+    assert printable(text) == line
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_a_run_deleted_during_the_search_is_brought_back(
     client = connect(sqlite_location).client
     client.delete_run(deleted)
     tell(recorder, journal_file)
-    client.delete_run(study_run_of(recorder))
+    client.delete_run(study_run_of(sqlite_location, "d"))
     assert recorder.finish(SUMMARY) is None
     assert recorder.run_id(0) == deleted
     check(sqlite_location, "d")

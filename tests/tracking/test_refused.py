@@ -70,7 +70,7 @@ def test_without_artifacts_all_else_arrives_and_sync_completes_it(
     for number, (run,) in recorded_trials(sqlite_location, "none").items():
         assert (run.status, run.epochs) == (STATUSES[number], (1, 2))
         assert tags_of(sqlite_location, "none", number)["dlf.lacking"] == "Permission denied"
-    study = connect(sqlite_location).client.get_run(study_run_of(recorder))
+    study = connect(sqlite_location).client.get_run(study_run_of(sqlite_location, "none"))
     assert study.info.status == "FINISHED"
 
     assert sync(sqlite_location, journal_file).words is None

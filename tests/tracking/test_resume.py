@@ -136,10 +136,11 @@ def test_an_interrupted_trial_goes_on_in_its_run(
     assert first.finish(INTERRUPTED) is None
     (run,) = recorded_trials(sqlite_location, "i")[0]
     assert (run.status, run.state, run.epochs) == ("KILLED", "interrupted", (1,))
+    study_run = study_run_of(sqlite_location, "i")
 
     second = MlflowRecorder(sqlite_location, study_of("i"), journal_file)
-    assert (second.run_id(0), study_run_of(second)) == (run.run_id, study_run_of(first))
-    assert connect(sqlite_location).client.get_run(study_run_of(first)).info.status == "RUNNING"
+    assert (second.run_id(0), study_run_of(sqlite_location, "i")) == (run.run_id, study_run)
+    assert connect(sqlite_location).client.get_run(study_run).info.status == "RUNNING"
     second.start_trial(trial_of(0))
     second.log_epoch(0, 1, {"valid/mae": 9.0})
     second.log_epoch(0, 2, {"valid/mae": 0.9})
@@ -171,7 +172,7 @@ def test_a_trial_that_failed_can_go_on_and_end_otherwise(
     assert failures == ["the loss is not finite", None, None, None]
     reasons = [found.get("dlf.reason") for found in tags]
     assert reasons == [None, "the time budget is spent", None, None]
-    points = store.points(study_run_of(recorder), "valid/best_mae")
+    points = store.points(study_run_of(sqlite_location, "f"), "valid/best_mae")
     assert [point.step for point in points] == [0, 1, 2, 3]
 
 

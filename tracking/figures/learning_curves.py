@@ -27,6 +27,7 @@ from tracking.figures.ticks import (
     log_range,
     log_ticks,
 )
+from tracking.run_names import OBJECTIVE
 
 
 class Style(NamedTuple):
@@ -37,10 +38,9 @@ class Style(NamedTuple):
     marker: str
 
 
-VALID_MAE = "valid/mae"
 ERRORS = {
     "train/mae": Style("training", GREY, "s"),
-    VALID_MAE: Style("validation", BLUE, "o"),
+    OBJECTIVE: Style("validation", BLUE, "o"),
 }
 LOSSES = {
     "loss/total": Style("total", DARK, "o"),
@@ -165,7 +165,7 @@ class LearningCurves:
 
 
 def _title(curves: Curves, epochs: Sequence[int], best_epoch: int) -> str:
-    if VALID_MAE not in curves or best_epoch not in epochs:
+    if OBJECTIVE not in curves or best_epoch not in epochs:
         return f"best epoch: {best_epoch}"
-    best = curves[VALID_MAE][list(epochs).index(best_epoch)]
+    best = curves[OBJECTIVE][list(epochs).index(best_epoch)]
     return f"validation MAE {best:.4f} in epoch {best_epoch}, the best of {len(epochs)}"

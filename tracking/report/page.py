@@ -1,7 +1,6 @@
 """The report as one HTML page: plots, words and tables, with all that draws them inside."""
 
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from dlf.command import WorkFailedError, reason_of
+from dlf.whole_file import replaced_whole
 from tracking.report import REPORT_FILE
 from tracking.report.parallel import chosen_axes, lines_left_out, parallel_coordinates
 from tracking.report.parameters import (
@@ -44,12 +44,10 @@ def write_page(study: StudyReport, folder: Path) -> Path:
         WorkFailedError: when it cannot be written.
     """
     path = folder / REPORT_FILE
-    unfinished = folder / f"{REPORT_FILE}.{os.getpid()}"
     try:
-        unfinished.write_text(page_of(study), encoding="utf-8")
-        unfinished.replace(path)
+        with replaced_whole(path) as unfinished:
+            unfinished.write_text(page_of(study), encoding="utf-8")
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise WorkFailedError(f"the report {path} cannot be written: {reason_of(error)}") from error
     return path
 
@@ -101,9 +99,9 @@ class _Figures:
     def __init__(self) -> None:
         self._drawn: dict[str, str] = {}
 
-    def add(self, name: str, drawn: go.Figure | object | None) -> str | None:
+    def add(self, name: str, drawn: go.Figure | None) -> str | None:
         """Take a figure in; return its place, none where there is nothing to draw."""
-        if not isinstance(drawn, go.Figure):
+        if drawn is None:
             return None
         place = f"figure-{name}"
         self._drawn[place] = drawn.to_json(engine="json")

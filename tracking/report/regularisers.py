@@ -1,6 +1,7 @@
 """What the weight of each regulariser did: the objective against it, and a plain sentence."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -45,13 +46,13 @@ class Comparison(Record):
     """trials that had ended before it"""
 
 
-class RegulariserView(Record):
-    """One regulariser: its sentences, and its figures by their titles."""
+class RegulariserView(NamedTuple):
+    """One regulariser: its sentences, and its figures in the same order."""
 
     name: str
     what: str
     sentences: Sequence[str]
-    figures: Sequence[object] = ()
+    figures: Sequence[go.Figure | None] = ()
 
 
 def comparisons(study: StudyReport) -> list[Comparison]:
