@@ -18,14 +18,14 @@ import statistics
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from ray.air.constants import TRAINING_ITERATION
-from simulated_driver import made_up_facts, made_up_record
+from simulated_driver import Unrecorded, made_up_facts, made_up_record
 
 from dlf.config import Config
 from dlf.data import prepare_dataset
@@ -124,27 +124,16 @@ def train(data_dir: Path, epochs: int, *, tracked: bool) -> Training:
     return Training(statistics.fmean(source.seconds[AT_ONCE:]), whole)
 
 
-class Watch(Recorder):
-    """Keeps when epochs were reported."""
+class Watch(Unrecorded):
+    """Keeps when epochs were reported, too."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.times: list[float] = []
 
-    def start_trial(self, trial: TrialRecord) -> None:
-        """Do nothing."""
-
-    def log_epoch(self, number: int, epoch: int, metrics: Any) -> None:
+    def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Keep when it was."""
         self.times.append(time.perf_counter())
-
-    def log_facts(self, number: int, facts: Any) -> None:
-        """Do nothing."""
-
-    def end_trial(self, number: int, outcome: Outcome) -> None:
-        """Do nothing."""
-
-    def finish(self, summary: Summary) -> None:
-        """Do nothing."""
 
 
 def recorder_in(folder: Path) -> MlflowRecorder:
