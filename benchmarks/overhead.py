@@ -124,7 +124,6 @@ def our_cost(trials: int, *, tracked: bool) -> Cost:
         made_up = MadeUpStudy(folder, trials=trials, sampler="tpe")
         workplace = Workplace(
             data=made_up.identity.data_in(folder),
-            max_epochs=made_up.identity.max_epochs,
             resources=Resources(
                 cpus_per_trial=cpus_per_trial(), gpus_per_trial=0, max_concurrent=AT_ONCE
             ),

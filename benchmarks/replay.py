@@ -31,6 +31,7 @@ from search.schedulers import Stopping
 from search.space import Space
 from search.study_records import count_epochs
 from search.study_trials import StudyTrials
+from search.trials import TrialPlan
 from tracking.recorder import Recorders
 
 SLOTS = 4
@@ -140,7 +141,10 @@ def replay(
         ledger = TrialLedger(source, Recorders([]))
         now = 0.0
         while True:
-            while len(running) < SLOTS and (plan := ledger.start(key := next(keys))) is not None:
+            while len(running) < SLOTS:
+                plan = ledger.start(key := next(keys))
+                if not isinstance(plan, TrialPlan):
+                    break
                 seconds = float(pace.choice(world.seconds))
                 curve = world.curve(plan.params)
                 heapq.heappush(running, _Running(now + seconds, key, 1, seconds, curve))

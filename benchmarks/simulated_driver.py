@@ -121,7 +121,7 @@ def drive(study: MadeUpStudy, slots: int) -> Driven:
             key = f"trial-{len(asks)}"
             asked = time.perf_counter()
             plan = ledger.start(key)
-            if plan is None:
+            if not isinstance(plan, TrialPlan):
                 break
             asks.append(time.perf_counter() - asked)
             running[key] = _epochs_of(plan, key, ledger)

@@ -60,10 +60,17 @@ REQUIRED_SECONDS, REQUIRED_TRIALS = 60.0, 200
 class EqualTrials(TrialSource):
     """Hands out the paper's configuration again and again, and keeps what each epoch took."""
 
-    def __init__(self, trials: int) -> None:
+    def __init__(self, trials: int, epochs: int) -> None:
         self.seconds: list[float] = []
         self._plans = iter(
-            TrialPlan(number=n, name=f"trial {n}", params={}, config=Config(), seeds=[0])
+            TrialPlan(
+                number=n,
+                name=f"trial {n}",
+                params={},
+                config=Config(),
+                seeds=[0],
+                max_epochs=epochs,
+            )
             for n in range(trials)
         )
 
@@ -111,11 +118,9 @@ def train(data_dir: Path, epochs: int, *, tracked: bool) -> Training:
             kept = KeptResults(checkpoints, StudyFiles(folder), data, models=5)
             recorders += [kept, mlflow]
         recorder = Recorders(recorders)
-        source = EqualTrials(AT_ONCE)
+        source = EqualTrials(AT_ONCE, epochs)
         resources = Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=AT_ONCE)
-        workplace = Workplace(
-            data=data, max_epochs=epochs, resources=resources, checkpoints=checkpoints
-        )
+        workplace = Workplace(data=data, resources=resources, checkpoints=checkpoints)
         run_trials(TrialLedger(source, recorder), workplace, folder)
         recorder.finish(Summary(ending=Ending.FINISHED))
     # The first epochs are slower than the others, and wait for the second worker to start.

@@ -76,7 +76,10 @@ class ModalityTensors(NamedTuple):
 
 
 class Clips:
-    """The clips of a split, for a model on one device: of each modality that the model is given."""
+    """The clips of a split, for a model on one device: of each modality that the model is given.
+
+    Of a sequence longer than the longest that the model knows the first steps are taken.
+    """
 
     def __init__(
         self, split: LabelledClips, sizes: InputSizes, config: Config, device: str
@@ -87,7 +90,9 @@ class Clips:
         self._resident = fits_on(self.device, size)
         self._place = self.device if self._resident else torch.device("cpu")
         self.labels = torch.tensor(split.labels, device=self._place)
-        self.lengths: dict[Modality, Rows] = {m: split[m].lengths for m in used}
+        self.lengths: dict[Modality, Rows] = {
+            m: np.minimum(split[m].lengths, sizes.time_steps[m]) for m in used
+        }
         longest = max(sizes.time_steps[m] for m in MODALITIES)
         self._padded_to = sizes.time_steps if config.model.padding == "reference" else None
         self._batch_size = config.training.batch_size
@@ -96,7 +101,7 @@ class Clips:
             m: ModalityTensors(
                 _shared(split[m].values).to(self._place),
                 torch.tensor(split[m].starts, device=self._place),
-                torch.tensor(split[m].lengths, device=self._place),
+                torch.tensor(self.lengths[m], device=self._place),
             )
             for m in used
         }

@@ -40,6 +40,15 @@ class Outputs(NamedTuple):
     """[B, F], what the fused prediction is made of: specific representations, then shared ones"""
 
 
+class LevelPredictions(NamedTuple):
+    """The predictions of a batch of clips."""
+
+    prediction: Tensor
+    """[B], the fused prediction: the model's answer"""
+    specific: Tensor | None
+    """[M, B], from each modality's own features; none of a model without hierarchy"""
+
+
 class DLF(nn.Module):
     """The model, fitted to the feature widths and the longest sequences of a dataset."""
 
@@ -121,6 +130,11 @@ class DLF(nn.Module):
         """Return the predicted sentiment [B] of a batch of clips, and compute nothing else."""
         prediction: Tensor = self(inputs, Regularisers.none()).prediction
         return prediction
+
+    def predict_levels(self, inputs: Inputs) -> LevelPredictions:
+        """Return the predicted sentiment of a batch of clips, and that by each modality alone."""
+        outputs: Outputs = self(inputs, Regularisers.none())
+        return LevelPredictions(outputs.prediction, outputs.specific_predictions)
 
     def represent(self, inputs: Inputs) -> Tensor:
         """Return the fused representation [B, F] from which the sentiment of clips is predicted.

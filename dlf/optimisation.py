@@ -49,6 +49,10 @@ class Optimisation:
         """The rate of the next step."""
         return float(self._optimizer.param_groups[0]["lr"])
 
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._optimizer.param_groups[0]["lr"] = rate
+
     def begin_epoch(self, batches: int) -> None:
         """Forget the gradients that made no step, as the released code does.
 

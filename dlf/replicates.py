@@ -62,7 +62,7 @@ class Replicates:
             epoch=epoch,
             loss=EpochLosses(**_means([record.loss for record in latest])),
             train=Metrics(**_means([record.train for record in latest])),
-            valid=Metrics(**_means([record.valid for record in latest])),
+            valid=_mean_metrics([record.valid for record in latest]),
             best_mae=best_mae,
             best_epoch=best_epoch,
             spread=stdev(best),
@@ -70,6 +70,11 @@ class Replicates:
             seconds=sum(record.seconds for record in trained),
             finished=all(training.finished for training in self.trainings),
         )
+
+
+def _mean_metrics(records: Sequence[Metrics | None]) -> Metrics | None:
+    held_out = [record for record in records if record is not None]
+    return Metrics(**_means(held_out)) if held_out else None
 
 
 def _means(records: Sequence[EpochLosses] | Sequence[Metrics]) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """A trained model, in memory and as a folder: weights, configuration, and where it comes from.
 
 A text encoder that learned along is part of the model: its weights lie among the others, and what
-describes it, with its tokenizer, in a folder of its own.
+describes it, with its tokenizer, in a folder of its own. A frozen one lies there whole, in a folder
+that was exported.
 """
 
-import os
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +19,10 @@ from dlf.config import Config
 from dlf.metrics import Metrics
 from dlf.modalities import InputSizes
 from dlf.model import DLF
+from dlf.text.encoder import copy_encoder, refuse_changed
 from dlf.text.finetuned import TextEncoder
 from dlf.text.source import TextSource
+from dlf.whole_file import folder_replaced_whole
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "model.safetensors"
@@ -71,19 +74,29 @@ class TrainedModel(NamedTuple):
         Raises:
             OSError: when it cannot be written; what was in the folder before is still there.
         """
-        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
-        try:
+        with _written_whole(folder) as unfinished:
             self._write(unfinished)
-            if folder.exists():
-                shutil.rmtree(folder)
-            unfinished.replace(folder)
-        except SafetensorError as error:
-            raise OSError(f"the model {folder} cannot be written: {one_line(error)}") from error
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def export(self, folder: Path) -> None:
+        """Do as `save` does, and put a frozen text encoder beside the model, weights and all.
+
+        Such a folder is enough to predict from raw text where there is neither the hub nor a
+        package with the encoder. One that learned along is part of the model anyway.
+
+        Raises:
+            BadInputError: when the encoder is not to be had any more, or has changed.
+            OSError: as for `save`.
+        """
+        text = self.card.text if "text" in self.model.modalities else None
+        encoder = text.encoder if text is not None and text.way == "frozen" else None
+        if encoder is not None:
+            refuse_changed(encoder)
+        with _written_whole(folder) as unfinished:
+            self._write(unfinished)
+            if encoder is not None:
+                copy_encoder(encoder, unfinished / TEXT_ENCODER_FOLDER)
 
     def _write(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG_FILE).write_text(self.config.to_yaml(), encoding="utf-8")
         card = self.card.model_dump_json(indent=2, by_alias=True)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
@@ -93,15 +106,26 @@ class TrainedModel(NamedTuple):
 
     @classmethod
     def load(cls, folder: Path) -> "TrainedModel":
-        """Read a model that `save` wrote.
+        """Read a model that `save` or `export` wrote.
 
         Raises:
             FileNotFoundError: when one of its three files is missing.
         """
         config = Config.from_yaml((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         card = ModelCard.model_validate_json((folder / CARD_FILE).read_text(encoding="utf-8"))
-        described = folder / TEXT_ENCODER_FOLDER
-        text_encoder = TextEncoder.untrained(described) if described.is_dir() else None
+        learned = card.text is not None and card.text.way == "finetune"
+        text_encoder = None
+        if learned and "text" in config.model.used_modalities:
+            text_encoder = TextEncoder.untrained(folder / TEXT_ENCODER_FOLDER)
         model = DLF(config.model, card.sizes, text_encoder)
         model.load_state_dict(load_file(folder / WEIGHTS_FILE))
         return cls(model, config, card)
+
+
+@contextmanager
+def _written_whole(folder: Path) -> Iterator[Path]:
+    try:
+        with folder_replaced_whole(folder) as unfinished:
+            yield unfinished
+    except SafetensorError as error:
+        raise OSError(f"the model {folder} cannot be written: {one_line(error)}") from error

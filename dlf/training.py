@@ -7,7 +7,7 @@ own number, so a training that was saved and restored goes on as if nothing had 
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,10 +57,12 @@ class EpochRecord(BaseModel):
     loss: EpochLosses
     train: Metrics
     """of the predictions made while training, dropout included"""
-    valid: Metrics
+    valid: Metrics | None
+    """none where nothing is held out"""
     best_mae: float
-    """the lowest validation MAE up to here"""
+    """the lowest validation MAE up to here; the training MAE where nothing is held out"""
     best_epoch: int
+    """the epoch whose weights are kept: that of the lowest MAE, or the last one"""
     spread: float | None = None
     """the standard deviation of `best_mae` over the seeds, where there are several"""
     learning_rate: float
@@ -72,28 +74,51 @@ class EpochRecord(BaseModel):
     def named(self) -> dict[str, float]:
         """Return everything measured under its recorded name, such as `valid/mae`."""
         losses = {f"loss/{name}": value for name, value in self.loss}
+        trained = losses | self.train.named("train")
+        if self.valid is None:
+            return trained
         best = {"valid/best_mae": self.best_mae}
         if self.spread is not None:
             best["valid/best_mae_spread"] = self.spread
-        return losses | self.train.named("train") | self.valid.named("valid") | best
+        return trained | self.valid.named("valid") | best
 
 
 class Training:
-    """A model, its optimiser and its data, between two epochs."""
+    """A model, its optimiser and its data, between two epochs.
+
+    With validation clips the learning rate follows their MAE, patience ends the training, and the
+    weights of the best epoch are kept. Without any the learning rates are given, an epoch is
+    trained at each of them, and the last weights are kept.
+    """
 
     def __init__(
         self,
         config: Config,
         sizes: InputSizes,
         train: LabelledClips,
-        valid: LabelledClips,
+        valid: LabelledClips | None,
         *,
         seed: int,
         max_epochs: int,
         device: str = "cpu",
         text_encoder: TextEncoder | None = None,
+        learning_rates: Sequence[float] = (),
     ) -> None:
-        """Prepare the training; with a text encoder, the text of both splits is token ids."""
+        """Prepare the training; with a text encoder, the text of both splits is token ids.
+
+        Args:
+            config: the configuration.
+            sizes: of the data.
+            train: what is learned from.
+            valid: what is held out; none to train as a former training did, at `learning_rates`.
+            seed: of weights, order and dropout.
+            max_epochs: after which it ends in any case.
+            device: where.
+            text_encoder: that learns along.
+            learning_rates: one for each epoch, where nothing is held out.
+        """
+        if valid is None and len(learning_rates) != max_epochs:
+            raise ValueError(f"{len(learning_rates)} learning rates for {max_epochs} epochs")
         self.config = config
         self.seed = seed
         self.max_epochs = max_epochs
@@ -101,10 +126,11 @@ class Training:
         torch.manual_seed(seed)
         self.model = DLF(config.model, sizes, text_encoder).to(device)
         self.best_weights = _copy_of(self.model)
-        self.best_predictions = np.zeros(len(valid.labels), dtype=np.float32)
+        self.best_predictions = np.zeros(0 if valid is None else len(valid.labels), np.float32)
         """[N] of the validation split, by the best weights"""
         self._train = Clips(train, sizes, config, device)
-        self._valid = Clips(valid, sizes, config, device)
+        self._valid = None if valid is None else Clips(valid, sizes, config, device)
+        self._learning_rates = learning_rates
         self._optimisation = Optimisation(self.model, config, device)
         self._read_every = READ_EVERY[torch.device(device).type]
 
@@ -127,19 +153,16 @@ class Training:
         started = time.perf_counter()
         epoch = len(self.history) + 1
         torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0]))
+        if self._valid is None:
+            self._optimisation.learning_rate = self._learning_rates[epoch - 1]
         learning_rate = self._optimisation.learning_rate
         loss, train = self._optimise(epoch)
-        predictions = predict(self.model, self._valid, self.config)
-        valid = compute_metrics(predictions, _labels(self._valid))
-        if not math.isfinite(valid.mae):
-            raise NonFiniteError(f"a validation prediction is not finite after epoch {epoch}")
-        self._optimisation.end_epoch(valid.mae)
-        best_mae, best_epoch = valid.mae, epoch
-        if self.history and self.history[-1].best_mae <= valid.mae:
-            best_mae, best_epoch = self.history[-1].best_mae, self.history[-1].best_epoch
-        else:
+        valid = self._validate(epoch)
+        best_mae, best_epoch = train.mae, epoch
+        if valid is not None:
+            best_mae, best_epoch = self._best_up_to(epoch, valid.mae)
+        elif epoch == self.max_epochs:
             self.best_weights = _copy_of(self.model)
-            self.best_predictions = predictions
         record = EpochRecord(
             epoch=epoch,
             loss=loss,
@@ -173,6 +196,26 @@ class Training:
         self.best_weights = state["best_weights"]
         self.best_predictions = state["best_predictions"].numpy()
         self.history = [EpochRecord.model_validate(record) for record in state["history"]]
+
+    def _validate(self, epoch: int) -> Metrics | None:
+        """Score what is held out, let the learning rate follow, and keep the best weights."""
+        if self._valid is None:
+            return None
+        predictions = predict(self.model, self._valid, self.config)
+        valid = compute_metrics(predictions, _labels(self._valid))
+        if not math.isfinite(valid.mae):
+            raise NonFiniteError(f"a validation prediction is not finite after epoch {epoch}")
+        self._optimisation.end_epoch(valid.mae)
+        if self._best_up_to(epoch, valid.mae) == (valid.mae, epoch):
+            self.best_weights = _copy_of(self.model)
+            self.best_predictions = predictions
+        return valid
+
+    def _best_up_to(self, epoch: int, mae: float) -> tuple[float, int]:
+        """Return the lowest validation MAE and its epoch; of equal ones the first."""
+        if self.history and self.history[-1].best_mae <= mae:
+            return self.history[-1].best_mae, self.history[-1].best_epoch
+        return mae, epoch
 
     def _optimise(self, epoch: int) -> tuple[EpochLosses, Metrics]:
         """Learn from every batch of one epoch."""

@@ -1,6 +1,7 @@
-"""Files that are there as a whole or not at all, whenever their writer is killed."""
+"""Files and folders that are there as a whole or not at all, whenever their writer is killed."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,3 +23,24 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_replaced_whole(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to write to; at the end it takes the place of `folder`.
+
+    Where the writing fails a former folder stays as it was. Whoever is killed meanwhile leaves a
+    folder beside it, with a dot and the process after its name.
+
+    Raises:
+        OSError: when the folder cannot be made or take its place.
+    """
+    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
+    try:
+        unfinished.mkdir(parents=True, exist_ok=True)
+        yield unfinished
+        if folder.exists():
+            shutil.rmtree(folder)
+        unfinished.replace(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The flags that the search and its promotion have in common, and how they are read."""
+"""The flags that all commands have in common which train on Ray, and how they are read."""
 
 import argparse
 from pathlib import Path
@@ -9,12 +9,11 @@ from dlf.command import CommandParser, positive_int
 from tracking.arguments import add_output_flag, add_tracking_flag
 
 
-class SharedRequest(BaseModel):
-    """What the shared flags say."""
+class TrainingRequest(BaseModel):
+    """What the flags say of everything that trains."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    storage: str | None
     tracking_uri: str | None
     output: Path
     cpus_per_trial: float
@@ -24,10 +23,21 @@ class SharedRequest(BaseModel):
     dry_run: bool
 
 
+class SharedRequest(TrainingRequest):
+    """What the flags say that the search and its promotion have in common."""
+
+    storage: str | None
+
+
 def add_shared_flags(parser: CommandParser) -> None:
+    """Add the flags of everything that trains, and the one that says where a study lies."""
+    _add_storage_flag(parser)
+    add_training_flags(parser)
+
+
+def add_training_flags(parser: CommandParser) -> None:
     """Add the flags that say where things lie, what a trial gets, and how to print."""
     add = parser.add_argument
-    _add_storage_flag(parser)
     add_tracking_flag(parser)
     add_output_flag(parser)
     add("--cpus-per-trial", type=_cpus, default=1.0, metavar="X", help="may be a fraction")

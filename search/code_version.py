@@ -20,10 +20,15 @@ def code_revision() -> str:
     return f"{commit} (changed)" if changes else commit
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that matter."""
+    return {name: version(name) for name in PACKAGES}
+
+
 @cache
 def package_versions() -> str:
     """Return the versions of the packages that matter, in one line."""
-    return ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return ", ".join(f"{name} {number}" for name, number in versions().items())
 
 
 def _git(*words: str) -> str | None:

@@ -86,7 +86,8 @@ class KeptResults(Recorder):
 
     def log_epoch(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Remember how good it is."""
-        self._reached[number] = metrics[BEST_OBJECTIVE]
+        if BEST_OBJECTIVE in metrics:
+            self._reached[number] = metrics[BEST_OBJECTIVE]
 
     def log_facts(self, number: int, facts: TrialFacts) -> None:
         """Keep nothing of them."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dlf.training import EpochRecord
 from search.code_version import code_revision
-from search.trials import Settled, TrialPlan, TrialSource
+from search.trials import Settled, TrialPlan, TrialSource, Wait
 from tracking.recorder import Recorder
 from tracking.records import Outcome, TrialFacts, TrialRecord, TrialState
 
@@ -38,9 +38,11 @@ class TrialLedger:
         self._recorder = recorder
         self._under_way: dict[str, UnderWay] = {}
 
-    def start(self, key: str) -> TrialPlan | None:
-        """Begin the next trial that must be trained, if there is one."""
+    def start(self, key: str) -> TrialPlan | Wait | None:
+        """Begin the next trial that must be trained, if there is one or may be one later."""
         while (plan := self._source.next_trial()) is not None:
+            if isinstance(plan, Wait):
+                return plan
             self._recorder.start_trial(
                 TrialRecord(
                     number=plan.number,
@@ -72,7 +74,8 @@ class TrialLedger:
             return trial.ending is None
         trial.epoch = record.epoch
         if not math.isfinite(record.best_mae):
-            reason = f"valid/mae is {record.valid.mae} after epoch {record.epoch}"
+            mae = "train/mae" if record.valid is None else "valid/mae"
+            reason = f"{mae} is {record.named()[mae]} after epoch {record.epoch}"
             trial.ending = Outcome(state=TrialState.FAILED, reason=reason)
             return False
         self._recorder.log_epoch(trial.number, record.epoch, record.named())

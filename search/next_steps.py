@@ -2,8 +2,10 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from search.promotion_plan import PromotionPlan
 from tracking.location import TrackingLocation, without_password
 
 PROJECT = Path(__file__).absolute().parents[1]
@@ -18,12 +20,23 @@ def look_command(location: TrackingLocation) -> str:
     return shlex.join([_python(), "-m", "mlflow", "ui", "--backend-store-uri", location.uri])
 
 
-def promote_command(study: str, flags: dict[str, str | Path | None]) -> str:
+def promote_command(study: str, flags: Mapping[str, str | Path | None]) -> str:
     """Return what promotes the best trial; flags that are none are left out, passwords too."""
     words = [_python(), str(_from_here(PROJECT / "search" / "promote.py")), "--study", study]
     for flag, value in flags.items():
         words += [flag, without_password(str(value))] if value is not None else []
     return shlex.join(words)
+
+
+def promotion_commands(
+    study: str, plan: PromotionPlan, flags: Mapping[str, str | Path | None]
+) -> dict[str, str]:
+    """Return what reproduces a promotion, by what it does."""
+    words = [f"--top {plan.top}", f"--seeds {plan.seeds}", f"--final-seeds {plan.final_seeds}"]
+    words += [f"--max-epochs {plan.max_epochs}", f"--paper-epochs {plan.paper_epochs}"]
+    chosen = {"--refit": plan.refit, "--allow-tie": plan.allow_tie, "--again": True}
+    words += [flag for flag, given in chosen.items() if given]
+    return {"the whole promotion": " ".join([promote_command(study, flags), *words])}
 
 
 def resume_command(study: str) -> str:

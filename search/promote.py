@@ -1,56 +1,52 @@
-"""Promote the best configuration of a study to a final, registered model.
+"""Promote the best configuration of a study to a final, registered model, with evidence.
 
     python search/promote.py --study mosi-20261123-153104
-    python search/promote.py --study mosi-20261123-153104 --top 3 --seeds 5
+    python search/promote.py --study mosi-20261123-153104 --top 5 --seeds 5 --final-seeds 5
+    python search/promote.py --study mosi-20261123-153104 --resume
 
-The best trials and the paper's configuration are trained again on fresh seeds. The one with the
-lowest mean validation MAE is the winner; it alone is evaluated on the test split, and registered in
-MLflow as dlf-<dataset> under the alias `champion`.
+The best trials and the paper's configuration race on fresh seeds, and those that are clearly worse
+drop out. The winner and the paper's configuration are trained on further seeds, and the paper's is
+kept unless it is clearly beaten. Then the test split is read, once, and the model that is kept is
+registered in MLflow as dlf-<dataset> under the alias `champion`.
 """
 
 import sys
-from datetime import datetime
+import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
-from dlf.command import (
-    EXIT_DONE,
-    BadInputError,
-    CommandParser,
-    WorkFailedError,
-    positive_int,
-    run_command,
-)
+from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset
-from search.arguments import SharedRequest, add_shared_flags
+from dlf.whole_file import replaced_whole
 from search.checkpoints import Checkpoints
+from search.driver_lock import hold_study
 from search.engine import local_ray
-from search.finalists import FinalistTrials, choose_finalists
+from search.hand_over import hand_over
+from search.next_steps import promotion_commands, resume_command
 from search.promotion import Promotion
-from search.resources import fit_resources
-from search.study import StudyPlace, make_folder
-from search.study_records import trial_name
+from search.promotion_plan import RESULT_FILE, PromotionFolder, PromotionPlan
+from search.promotion_request import PromotionRequest, plan_promotion, read_request
+from search.promotion_result import PromotionResult, result_of
+from search.reported_promotion import reported
+from search.resources import Resources, fit_resources
+from search.study import OpenStudy, StudyPlace
 from search.tracked_study import tracked_study
 from search.trainable import Workplace
-from search.verdict import test_reads
 from tracking.console import onlooker_on, say_on_stderr
 from tracking.first_contact import FirstContact
 from tracking.journal import TRACKING_FILE
-from tracking.location import resolve
+from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.progress import Bounds, Progress
+from tracking.promotion_report.records import NotRegistered, PromotionReport, Registered
+from tracking.promotion_report.remarks import remarks
+from tracking.promotion_report.verdict import verdict
+from tracking.promotion_report.writing import write_promotion
 from tracking.recorder import Recorders
 from tracking.records import Ending, Summary
-
-
-class PromotionRequest(SharedRequest):
-    """What the command line asks for."""
-
-    study: str
-    data_dir: Path
-    top: int
-    seeds: int
-    max_epochs: int | None
+from tracking.registry import PREVIOUS
+from tracking.run_links import run_links, study_link
 
 
 def main() -> int:
@@ -59,64 +55,97 @@ def main() -> int:
     place = StudyPlace(request.study, request.output, request.storage)
     place.mend()
     opened = place.load()
-    study, identity = opened.study, opened.identity
+    refuse_other_data(request, opened)
+    location = resolve(request.tracking_uri)
+    contact = None if request.dry_run else FirstContact(location)
+    plan, former = plan_promotion(request, place, opened, location)
+    with local_ray():
+        resources = fit_resources(
+            request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
+        )
+        if contact is None:
+            print(describe(plan, resources))
+            return EXIT_DONE
+        contact.confirm()
+        opened.identity.data_in(request.data_dir).prepare(resources.device)
+        waiting = PromotionFolder.unfinished(place.folder)
+        if former is None and waiting is not None:
+            print(f"{waiting.folder} was broken off; --resume goes on with it", file=sys.stderr)
+        folder = former or PromotionFolder.new(place.folder, plan)
+        with hold_study(folder.folder, None, f"{request.study}, promotion {folder.name}"):
+            return promote(request, opened, plan, folder, resources, location)
+
+
+def refuse_other_data(request: PromotionRequest, opened: OpenStudy) -> None:
+    """Raise `BadInputError` when the data folder has not the study's data."""
+    identity = opened.identity
     manifest = prepare_dataset(identity.dataset, request.data_dir)
     if manifest.digest != identity.dataset_digest:
         raise BadInputError(
             f"{identity.dataset} in {request.data_dir} is not the data of this study: its digest "
             f"begins with {manifest.digest[:12]} where the study has {identity.dataset_digest[:12]}"
         )
-    trials = FinalistTrials(choose_finalists(study, identity, request.top), request.seeds)
-    location = resolve(request.tracking_uri)
-    contact = None if request.dry_run else FirstContact(location)
-    with local_ray():
-        resources = fit_resources(
-            request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
-        )
-        if contact is None:
-            names = ", ".join(trial_name(finalist.number) for finalist in trials.finalists)
-            print(f"{names}: {request.seeds} seeds each, {resources.max_concurrent} at once")
-            return EXIT_DONE
-        contact.confirm()
-        data = identity.data_in(request.data_dir)
-        data.prepare(resources.device)
-        name = f"promotion of {request.study}"
-        folder = place.folder / "promotions" / f"{datetime.now():%Y%m%d-%H%M%S}"
-        make_folder(folder)
-        record = tracked_study(name, uuid4().hex, identity, request.data_dir, {})
-        shown = Progress(Bounds(trials=trials.total))
-        onlookers = [] if request.json_only else [onlooker_on(sys.stdout, shown)]
-        tell = onlookers[0].say if onlookers else say_on_stderr
-        mlflow = MlflowRecorder(location, record, folder / TRACKING_FILE, tell=tell)
-        mlflow.ready()
-        promotion = Promotion(
-            study=study,
-            trials=trials,
-            workplace=Workplace(
-                data=data,
-                max_epochs=request.max_epochs or identity.max_epochs,
-                resources=resources,
-                checkpoints=Checkpoints(folder=folder / "checkpoints"),
-            ),
-            folder=folder,
-            location=location,
-            mlflow=mlflow,
-            tell=tell,
-        )
-        summary = Summary(ending=Ending.FAILED)
-        try:
-            promotion.train(onlookers)
-            result = promotion.hand_over()
-            summary = Summary(ending=Ending.FINISHED, metrics=result.test.named("test"))
-        except KeyboardInterrupt:
-            summary = Summary(ending=Ending.INTERRUPTED)
-            raise
-        finally:
-            missing = Recorders([mlflow, *onlookers]).finish(summary)
-    if request.json_only:
-        print(result.model_dump_json())
-    else:
-        print(result.describe(location.shown, test_reads(study)))
+
+
+def describe(plan: PromotionPlan, resources: Resources) -> str:
+    """Return what would be done."""
+    names = ", ".join(finalist.name for finalist in plan.finalists)
+    return "\n".join(
+        [
+            f"race: {names}; 2 to {plan.seeds} seeds each, {resources.max_concurrent} at once",
+            f"final: the winner and the paper's configuration on {plan.final_seeds} further seeds",
+            f"at most {plan.max_epochs} epochs each; the paper's configuration trains until its "
+            f"own patience ends, {plan.paper_epochs} at most",
+        ]
+    )
+
+
+def promote(
+    request: PromotionRequest,
+    opened: OpenStudy,
+    plan: PromotionPlan,
+    folder: PromotionFolder,
+    resources: Resources,
+    location: TrackingLocation,
+) -> int:
+    """Train, decide, read the test split, hand the model over, and print what it came to."""
+    started = time.monotonic()
+    most = len(plan.finalists) * plan.seeds + 2 * plan.final_seeds
+    shown = Progress(Bounds(trials=most))
+    onlookers = [] if request.json_only else [onlooker_on(sys.stdout, shown)]
+    tell = onlookers[0].say if onlookers else say_on_stderr
+    identity = opened.identity
+    record = tracked_study(
+        f"promotion of {request.study}", plan.key, identity, request.data_dir, {}
+    )
+    mlflow = MlflowRecorder(location, record, folder.folder / TRACKING_FILE, tell=tell)
+    mlflow.ready()
+    promotion = Promotion(
+        study=opened.study,
+        plan=plan,
+        place=folder,
+        workplace=Workplace(
+            data=identity.data_in(request.data_dir),
+            resources=resources,
+            checkpoints=Checkpoints(folder=folder.folder / "checkpoints"),
+        ),
+        mlflow=mlflow,
+        onlookers=onlookers,
+        tell=tell,
+    )
+    summary, done = Summary(ending=Ending.FAILED), False
+    try:
+        result, words = conclude(request, opened, promotion, location, started)
+        metrics = {} if result.test is None else result.test.named()
+        summary, done = Summary(ending=Ending.FINISHED, metrics=metrics), True
+    except KeyboardInterrupt:
+        summary = Summary(ending=Ending.INTERRUPTED)
+        raise
+    finally:
+        if not done:
+            print(f"go on with:  {resume_command(request.study)}", file=sys.stderr)
+        missing = Recorders([mlflow, *onlookers]).finish(summary)
+    print(result.model_dump_json() if request.json_only else words)
     if mlflow.unsent is not None:
         print(mlflow.unsent, file=sys.stderr)
     if missing is not None:
@@ -124,17 +153,97 @@ def main() -> int:
     return EXIT_DONE
 
 
-def read_request() -> PromotionRequest:
-    """Read the command line."""
-    parser = CommandParser(description="Promote the best configuration of a study.")
-    add = parser.add_argument
-    add("--study", required=True, metavar="NAME")
-    add("--data-dir", type=Path, default=Path("data"), help="the folder of all datasets")
-    add("--top", type=positive_int, default=1, metavar="K", help="trials that are tried again")
-    add("--seeds", type=positive_int, default=2, metavar="S", help="fresh seeds for each of them")
-    add("--max-epochs", type=positive_int, metavar="N", help="left out: those of the search")
-    add_shared_flags(parser)
-    return PromotionRequest.model_validate(vars(parser.parse_args()))
+def conclude(
+    request: PromotionRequest,
+    opened: OpenStudy,
+    promotion: Promotion,
+    location: TrackingLocation,
+    started: float,
+) -> tuple[PromotionResult, str]:
+    """Go through a promotion to its end; return its result, and the same in words."""
+    identity, place = opened.identity, promotion.place
+    trained = promotion.train()
+    compared, on_test, registered = trained.against_champion, None, None
+    if compared is None or compared.clearly_better:
+        on_test = promotion.read_test_split(trained)
+    links = links_of(location, opened.key, promotion.mlflow)
+    registration: Registered | NotRegistered = NotRegistered(
+        reason="the registered champion is not clearly beaten on validation"
+    )
+
+    def report() -> PromotionReport:
+        return reported(
+            promotion,
+            identity,
+            trained,
+            on_test,
+            registration,
+            commands=promotion_commands(request.study, promotion.plan, flags_of(request)),
+            links=links,
+            trial_links=links_of_trials(location, opened.key),
+        )
+
+    if on_test is not None:
+        registered = hand_over(
+            promotion,
+            identity,
+            trained,
+            on_test,
+            location,
+            description=" ".join(verdict(report()).sentences),
+            links=links,
+        )
+        registration = Registered(
+            model=registered.model,
+            version=registered.version,
+            alias=registered.alias,
+            former=registered.former,
+            former_alias=PREVIOUS,
+        )
+    final = report()
+    page, _ = write_promotion(final, place.folder)
+    result = result_of(
+        promotion,
+        trained,
+        on_test,
+        registered,
+        report=page,
+        seconds=time.monotonic() - started,
+    )
+    with replaced_whole(place.folder / RESULT_FILE) as unfinished:
+        unfinished.write_text(result.model_dump_json(indent=2), encoding="utf-8")
+    lines = ["", *verdict(final).sentences, "", *remarks(final), "", f"read the report:  {page}"]
+    if registered is not None:
+        lines.append(
+            f"registered: {registered.model} version {registered.version}, alias "
+            f"{registered.alias}, in {location.shown}"
+        )
+    return result, "\n".join(lines)
+
+
+def flags_of(request: PromotionRequest) -> Mapping[str, str | Path | None]:
+    """Return where things lie, for commands that are shown."""
+    return {
+        "--data-dir": request.data_dir,
+        "--output": request.output,
+        "--storage": request.storage,
+        "--tracking-uri": request.tracking_uri,
+    }
+
+
+def links_of(location: TrackingLocation, key: str, mlflow: MlflowRecorder) -> Mapping[str, str]:
+    """Return the addresses of the study's run and of the promotion's, as far as they are known."""
+    found = {"run of the promotion": mlflow.link()}
+    with suppress(BadInputError):
+        found["run of the study"] = study_link(location, key)
+    return {name: link for name, link in found.items() if link is not None}
+
+
+def links_of_trials(location: TrackingLocation, key: str) -> Mapping[int, str]:
+    """Return the addresses of the study's trials, as far as they are known."""
+    with suppress(BadInputError):
+        return run_links(location, key)
+    return {}
 
 
 if __name__ == "__main__":

@@ -1,93 +1,212 @@
-"""A promotion, from the finalists of a study to a registered model."""
+"""A promotion, from the finalists of a study to a registered model.
 
-import sys
+A race on fresh seeds finds a candidate; it and the paper's configuration are trained on further
+ones, which decide; then the test split is read, once, and what was kept is registered.
+"""
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 
 from dlf.command import WorkFailedError, one_line
+from dlf.data import open_split
+from dlf.trained_model import TrainedModel
+from search.comparison import Comparison
+from search.decision import Decision, against, decide
+from search.ended_trainings import EndedTrainings
 from search.engine import run_trials
-from search.final_figures import keep_final
-from search.finalists import FinalistTrials
+from search.final_figures import draw_final
+from search.finals import Finals, refitted
 from search.kept_results import KeptResults
 from search.ledger import TrialLedger
-from search.promotion_result import PromotionResult
+from search.promotion_plan import PromotionFolder, PromotionPlan
+from search.race import Race
+from search.seeded_trainings import Entrant, SeededTrainings
+from search.test_split import OnTest, read_test_split
 from search.trainable import Workplace
-from search.verdict import mean_metrics, read_test_split, trained_models
-from tracking.location import TrackingLocation
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
-from tracking.registry import register_champion
 from tracking.study_files import StudyFiles
 
-TEST_FILE = "test.json"
+CANDIDATE, PAPER = "candidate", "paper"
+CHAMPION = -1
+"""the number of the registered champion among the final trainings: it is no trial of the study"""
+
+TEST_PREDICTIONS_FILE = "test_predictions.parquet"
+
+
+class Trained(NamedTuple):
+    """Everything that was trained, and what it decides; the test split is still shut."""
+
+    race: Race
+    finals: Finals
+    decision: Decision
+    against_champion: Comparison | None
+    """what is kept against the registered champion, with --only-if-better"""
+
+    @property
+    def final(self) -> int:
+        """Which seed's model of the kept configuration is handed over.
+
+        The best on validation, or after a refit, which holds nothing out, the first.
+        """
+        maes = self.finals.valid_mae(self.kept)
+        return 0 if self.kept.learning_rates else maes.index(min(maes))
+
+    @property
+    def kept(self) -> Entrant:
+        """What is kept, among the entrants of the final."""
+        return self.entrant(self.decision.kept)
+
+    def entrant(self, finalist: Entrant) -> Entrant:
+        """Return a finalist as the final trainings know it."""
+        return next(each for each in self.finals.entrants if each.number == finalist.number)
+
+    @property
+    def run_number(self) -> int:
+        """The number of the training whose model is handed over."""
+        return self.finals.number_of(self.kept, self.final)
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """The finalists of one study on fresh seeds, and what becomes of the best of them."""
+    """The finalists of one study, and all that is needed to train and judge them."""
 
     study: optuna.Study
-    trials: FinalistTrials
+    plan: PromotionPlan
+    place: PromotionFolder
     workplace: Workplace
-    folder: Path
-    location: TrackingLocation
     mlflow: MlflowRecorder
+    onlookers: Sequence[Recorder] = ()
     tell: Callable[[str], None] = lambda _: None
-    """hears of what could not be kept"""
+    """hears of what is worth knowing on the way"""
 
-    def train(self, onlookers: Sequence[Recorder]) -> None:
-        """Train every finalist on every seed.
-
-        Raises:
-            WorkFailedError: when one of them failed, for then they cannot be compared.
-        """
-        checkpoints, files = self.workplace.checkpoints, StudyFiles(self.folder)
-        kept = KeptResults(checkpoints, files, self.workplace.data, models=0, tell=self.tell)
-        ledger = TrialLedger(self.trials, Recorders([kept, self.mlflow, *onlookers]))
-        run_trials(ledger, self.workplace, self.folder, keep_checkpoints=True)
-        self.trials.refuse_failures()
-
-    def hand_over(self) -> PromotionResult:
-        """Evaluate the winner on the test split, and register its best model.
-
-        The test metrics are on disk before anything else is tried: they must not be read twice.
+    def train(self) -> Trained:
+        """Run the race, then the final trainings, and decide.
 
         Raises:
-            WorkFailedError: when the registry fails; the model and its metrics are kept.
+            WorkFailedError: when the paper's configuration, or a final training, failed.
         """
-        winner = self.trials.winner()
-        numbers = self.trials.numbers_of(winner)
-        data = self.workplace.data
-        models = trained_models(winner, data, self.workplace.checkpoints, numbers)
-        device = self.workplace.resources.device
-        verdict = read_test_split(self.study, models, data, device)
-        tests = verdict.metrics
-        test = mean_metrics(tests)
-        (self.folder / TEST_FILE).write_text(test.model_dump_json(indent=2), encoding="utf-8")
-        best = min(range(len(models)), key=lambda index: models[index].card.valid.mae)
-        models[best].save(self.folder / "model")
-        kept = StudyFiles(self.folder).artifacts
-        try:
-            keep_final(kept, verdict, models[best], best, device)
-        except (OSError, RuntimeError, ValueError) as error:
-            print(f"{kept} lacks some figures of the model: {one_line(error)}", file=sys.stderr)
-        try:
-            registered = register_champion(
-                self.location,
-                dataset=data.dataset,
-                run_id=self.mlflow.run_id(numbers[best]),
-                folder=self.folder / "model",
-                tags={
-                    "dlf.promoted_study": self.study.study_name,
-                    "dlf.promoted_trial": str(winner.number),
-                },
-                metrics=tests[best].named("test"),
-            )
-        except WorkFailedError as error:
+        race = Race(
+            self.plan.finalists,
+            self.plan.seeds,
+            self.labels,
+            kept=self._kept,
+            checkpoints=self.workplace.checkpoints,
+        )
+        self._run(race)
+        if race.paper_failed is not None:
             raise WorkFailedError(
-                f"{error}; the model and its test metrics are kept in {self.folder}"
+                f"the paper's configuration failed, {race.paper_failed}, so there is nothing to "
+                "compare with; the test split was not opened, and --resume trains it again"
+            )
+        candidate = race.candidate
+        self.tell(f"the race is over: {candidate.name} leads, at {race.mean_mae(candidate):.4f}")
+        finals = Finals(
+            self._finalists(race),
+            self.plan.final_seeds,
+            self.workplace.data,
+            self.place.folder,
+            kept=self._kept,
+            checkpoints=self.workplace.checkpoints,
+            first_number=race.total,
+        )
+        self._run(finals)
+        finals.refuse_failures()
+        decision = decide(race, finals, allow_tie=self.plan.allow_tie, labels=self.labels)
+        former = [each for each in finals.entrants if each.number == CHAMPION]
+        compared = against(decision.kept, former[0], finals, self.labels) if former else None
+        return Trained(race, finals, decision, compared)
+
+    def read_test_split(self, trained: Trained) -> OnTest:
+        """Let the final models of candidate and paper predict the test split, and draw the figures.
+
+        Raises:
+            WorkFailedError: when the predictions cannot be kept: then they are not looked at.
+        """
+        finals, decision = trained.finals, trained.decision
+        models = {CANDIDATE: finals.models_of(trained.entrant(decision.candidate))}
+        if decision.candidate.number != trained.race.paper.number:
+            models[PAPER] = finals.models_of(trained.entrant(trained.race.paper))
+        file = self.artifacts / TEST_PREDICTIONS_FILE
+        device = self.workplace.resources.device
+        try:
+            on_test = read_test_split(
+                self.study, self.place.name, models, self.workplace.data, device, file
+            )
+        except OSError as error:
+            raise WorkFailedError(
+                f"{file} cannot be written ({one_line(error)}); --resume goes on from here"
             ) from error
-        return PromotionResult.of(self.study.study_name, self.trials, test, registered)
+        kept = self.name_of_kept(trained)
+        self._draw(on_test, kept, models[kept][trained.final], trained.final)
+        return on_test
+
+    def name_of_kept(self, trained: Trained) -> str:
+        """Return whether it is the candidate's models that are kept, or the paper's."""
+        decision = trained.decision
+        return CANDIDATE if decision.kept.number == decision.candidate.number else PAPER
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of the files that the promotion's run is given."""
+        return StudyFiles(self.place.folder).artifacts
+
+    @cached_property
+    def labels(self) -> NDArray[np.float32]:
+        """Those of the validation clips, [N]."""
+        return open_split(self.workplace.data.dataset, self.workplace.data.data_dir, "valid").labels
+
+    @property
+    def _kept(self) -> EndedTrainings:
+        return EndedTrainings(folder=self.place.folder / "trainings")
+
+    def _finalists(self, race: Race) -> list[Entrant]:
+        """Return who is trained finally: the paper's configuration first, for it takes longest."""
+        chosen = [race.paper]
+        if race.candidate.number != race.paper.number:
+            chosen.append(race.candidate)
+        if self.plan.refit:
+            chosen = [refitted(e, list(race.trainings_of(e).values())) for e in chosen]
+        champion = self.plan.champion
+        if champion is not None:
+            chosen.append(
+                Entrant(
+                    number=CHAMPION,
+                    name=f"champion (version {champion.version})",
+                    params={},
+                    config=champion.config,
+                    max_epochs=self.plan.paper_epochs
+                    if champion.config == self.plan.paper.config
+                    else self.plan.max_epochs,
+                )
+            )
+        return chosen
+
+    def _run(self, trainings: SeededTrainings) -> None:
+        """Train what an earlier process has not trained, and tell the recorders of all ends."""
+        checkpoints, folder = self.workplace.checkpoints, self.place.folder
+        for number, outcome in trainings.ended_before.items():
+            self.mlflow.end_trial(number, outcome)
+            checkpoints.discard(number)
+        kept = KeptResults(
+            checkpoints, StudyFiles(folder), self.workplace.data, models=0, tell=self.tell
+        )
+        ledger = TrialLedger(trainings, Recorders([kept, self.mlflow, *self.onlookers]))
+        run_trials(ledger, self.workplace, folder)
+
+    def _draw(self, on_test: OnTest, kept: str, model: TrainedModel, position: int) -> None:
+        if on_test.split is None:
+            return
+        device = self.workplace.resources.device
+        predictions = on_test.of_seeds[kept][position]
+        try:
+            draw_final(self.artifacts, on_test.split, predictions, model, device)
+        except (OSError, RuntimeError, ValueError) as error:
+            self.tell(f"{self.artifacts} lacks some figures of the model: {one_line(error)}")

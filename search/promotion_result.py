@@ -1,77 +1,131 @@
 """What a promotion came to: the JSON object that other tools read, and the same for people."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from pathlib import Path
 
 from dlf.config import Value
+from dlf.intervals import MetricEstimates, mae_estimate
 from dlf.metrics import Metrics
-from search.finalists import FinalistTrials
-from search.identity import PAPER_TRIAL
+from search.comparison import Comparison
+from search.promotion import CANDIDATE, PAPER, Promotion, Trained
+from search.reported_promotion import scores_of
 from search.result import Result
-from search.study_records import trial_name
+from search.seeded_trainings import Entrant
+from search.test_split import OnTest
 from tracking.registry import RegisteredModel
+
+Bounds = tuple[float, float]
 
 
 class Winner(Result):
-    """The configuration that was promoted, by its trial in the search."""
+    """The configuration that is kept, by its trial in the search."""
 
     number: int
     params: Mapping[str, Value]
 
 
 class FinalistResult(Result):
-    """A finalist's validation MAE on every fresh seed."""
+    """A finalist's validation MAE on its seeds in the race."""
 
     number: int
     valid_mae: Sequence[float]
-    mean: float
+    mean: float | None
+    """none, as the interval, where no training came to its end"""
+    interval: Bounds | None
+    dropped: str | None
+    """why it was dropped early, if it was"""
+    failed: str | None
+
+
+class TestResult(Result):
+    """Means over the final seeds on the test split, and their 95% intervals."""
+
+    mae: float
+    corr: float
+    acc7: float
+    acc5: float
+    acc2: float
+    f1: float
+    intervals: Mapping[str, Bounds]
+
+    def named(self) -> dict[str, float]:
+        """Return the means under their recorded names, such as `test/mae`."""
+        return {f"test/{name}": getattr(self, name) for name in Metrics.model_fields}
+
+    @classmethod
+    def of(cls, estimates: MetricEstimates) -> "TestResult":
+        """Return estimates as JSON has them."""
+        intervals = {name: (each.low, each.high) for name, each in estimates.intervals.items()}
+        return cls(**dict(estimates.mean), intervals=intervals)
 
 
 class PromotionResult(Result):
-    """The outcome of a promotion; the test metrics are means over the winner's seeds."""
+    """The outcome of a promotion."""
 
     study: str
+    promotion: str
     winner: Winner
     finalists: Sequence[FinalistResult]
-    test: Metrics
-    model: str
-    version: int
-    alias: str
+    paper_beaten: bool
+    """clearly: by the 95% interval of the difference"""
+    difference: Comparison | None
+    """the race's candidate against the paper's configuration on validation, on further seeds; with
+    a refit, in the race"""
+    test: TestResult | None
+    """of what is kept; none, as the model, where nothing better than the champion was found"""
+    paper_test: TestResult | None
+    """of the paper's configuration, where it is not what is kept"""
+    model: str | None
+    version: int | None
+    alias: str | None
+    report: Path
+    wall_seconds: float
 
-    @classmethod
-    def of(
-        cls, study: str, trials: FinalistTrials, test: Metrics, registered: RegisteredModel
-    ) -> "PromotionResult":
-        """Gather the result of a promotion."""
-        winner = trials.winner()
-        maes = {finalist.number: trials.valid_mae(finalist) for finalist in trials.finalists}
-        return cls(
-            study=study,
-            winner=Winner(number=winner.number, params=winner.params),
-            finalists=[
-                FinalistResult(number=number, valid_mae=each, mean=fmean(each))
-                for number, each in maes.items()
-            ],
-            test=test,
-            model=registered.model,
-            version=registered.version,
-            alias=registered.alias,
-        )
 
-    def describe(self, tracking_uri: str, test_reads: int) -> str:
-        """Return the result in a few lines."""
-        lines = ["", "validation MAE on fresh seeds:"]
-        for finalist in sorted(self.finalists, key=lambda finalist: finalist.mean):
-            each = ", ".join(f"{mae:.4f}" for mae in finalist.valid_mae)
-            lines.append(f"  {trial_name(finalist.number)}: mean {finalist.mean:.4f} ({each})")
-        if self.winner.number == PAPER_TRIAL:
-            lines.append("no trial of the search beats the paper's configuration; it is promoted")
-        metrics = ", ".join(f"{name} {value:.4f}" for name, value in self.test)
-        lines += [
-            f"test, mean over {len(self.finalists[0].valid_mae)} seeds: {metrics}",
-            f"registered: {self.model} version {self.version}, alias {self.alias}, "
-            f"in {tracking_uri}",
-        ]
-        if test_reads > 1:
-            lines.append(f"this study has now read the test split {test_reads} times")
-        return "\n".join(lines)
+def result_of(
+    promotion: Promotion,
+    trained: Trained,
+    on_test: OnTest | None,
+    registered: RegisteredModel | None,
+    *,
+    report: Path,
+    seconds: float,
+) -> PromotionResult:
+    """Gather the result of a promotion."""
+    decision = trained.decision
+    kept = promotion.name_of_kept(trained)
+    beside = PAPER if kept == CANDIDATE else None
+    tests = {} if on_test is None else _tests(on_test)
+    return PromotionResult(
+        study=promotion.study.study_name,
+        promotion=promotion.place.name,
+        winner=Winner(number=decision.kept.number, params=decision.kept.params),
+        finalists=[_finalist(each, promotion, trained) for each in promotion.plan.finalists],
+        paper_beaten=decision.clearly_beaten,
+        difference=decision.evidence,
+        test=tests.get(kept),
+        paper_test=tests.get(beside) if beside else None,
+        model=None if registered is None else registered.model,
+        version=None if registered is None else registered.version,
+        alias=None if registered is None else registered.alias,
+        report=report,
+        wall_seconds=seconds,
+    )
+
+
+def _tests(on_test: OnTest) -> dict[str, TestResult]:
+    return {name: TestResult.of(scores_of(on_test, name)) for name in on_test.of_seeds}
+
+
+def _finalist(entrant: Entrant, promotion: Promotion, trained: Trained) -> FinalistResult:
+    race = trained.race
+    maes, loser = race.valid_mae(entrant), race.losers.get(entrant.number)
+    estimate = mae_estimate(race.errors_of(entrant, promotion.labels)) if maes else None
+    return FinalistResult(
+        number=entrant.number,
+        valid_mae=maes,
+        mean=None if estimate is None else estimate.mean,
+        interval=None if estimate is None else (estimate.interval.low, estimate.interval.high),
+        dropped=None if loser is None else loser.evidence,
+        failed=race.failures.get(entrant.number),
+    )

@@ -187,7 +187,6 @@ def train(
     )
     workplace = Workplace(
         data=plan.identity.data_in(request.data_dir),
-        max_epochs=plan.identity.max_epochs,
         resources=plan.resources,
         checkpoints=recording.checkpoints,
         trial_timeout=request.trial_timeout,

@@ -176,7 +176,13 @@ class StudyTrials(TrialSource):
         steps = self._frozen(number).intermediate_values
         self._last_step[number] = max(steps, default=0)
         return TrialPlan(
-            number=number, name=name, params=shown, config=config, seeds=seeds, resumed=resumed
+            number=number,
+            name=name,
+            params=shown,
+            config=config,
+            seeds=seeds,
+            max_epochs=identity.max_epochs,
+            resumed=resumed,
         )
 
     def _suggest(self, trial: Trial) -> dict[str, Value]:

@@ -1,4 +1,4 @@
-"""What tracking is told of a study, or of its promotion, before any trial."""
+"""What tracking is told of a study, of its promotion or of an ablation, before any trial."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from dlf.data import read_manifest
 from search.code_version import code_revision, package_versions
 from search.identity import StudyIdentity
+from search.trial_data import TrialData
 from tracking.records import DatasetRecord, StudyRecord
 
 
@@ -13,24 +14,25 @@ def tracked_study(
     name: str, key: str, identity: StudyIdentity, data_dir: Path, tags: Mapping[str, str]
 ) -> StudyRecord:
     """Return the record of a study, whose key is unique for ever, with some tags of its own."""
-    manifest = read_manifest(identity.dataset, data_dir)
-    data = identity.data_in(data_dir)
+    return tracked_trials(name, key, identity.data_in(data_dir), {**identity.tags(), **tags})
+
+
+def tracked_trials(
+    name: str, key: str, data: TrialData, tags: Mapping[str, str] = {}
+) -> StudyRecord:
+    """Return the record of trials on some data, under a key that is unique for ever."""
+    manifest = read_manifest(data.dataset, data.data_dir)
     clips = {f"{name} clips": count for name, count in manifest.clips.model_dump().items()}
     widths = {f"{name} width": count for name, count in manifest.widths.model_dump().items()}
     return StudyRecord(
         name=name,
         key=key,
-        dataset=identity.dataset,
+        dataset=data.dataset,
         data=DatasetRecord(
-            name=identity.dataset,
-            digest=identity.dataset_digest,
-            source=str(data.data_dir / identity.dataset),
+            name=data.dataset,
+            digest=data.dataset_digest,
+            source=str(data.data_dir / data.dataset),
             profile={**clips, **widths},
         ),
-        tags={
-            **identity.tags(),
-            **tags,
-            "dlf.code": code_revision(),
-            "dlf.packages": package_versions(),
-        },
+        tags={**tags, "dlf.code": code_revision(), "dlf.packages": package_versions()},
     )

@@ -13,7 +13,7 @@ from ray import tune
 
 from dlf.allocator import keep_freed_memory
 from dlf.command import one_line
-from dlf.data import seal_test_split
+from dlf.data import joined, seal_test_split
 from dlf.replicates import Replicates
 from dlf.text.finetuned import pretrained_encoder
 from dlf.training import EpochRecord, Training
@@ -36,7 +36,6 @@ class Workplace(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: TrialData
-    max_epochs: int
     resources: Resources
     checkpoints: Checkpoints
     trial_timeout: float | None = None
@@ -98,7 +97,7 @@ class DLFTrainable(tune.Trainable):
         with self._watched():
             self._meter = TrialMeter(self._workplace.resources)
             data = self._data = self._data or self._carried or self._workplace.data.open()
-            self._clips = len(data.train)
+            self._clips = len(data.train) + (len(data.valid) if self._plan.learning_rates else 0)
             self._training = Replicates(
                 [self._new_training(seed, data) for seed in self._plan.seeds]
             )
@@ -112,15 +111,17 @@ class DLFTrainable(tune.Trainable):
 
     def _new_training(self, seed: int, data: OpenedData) -> Training:
         workplace, plan = self._workplace, self._plan
+        refit = bool(plan.learning_rates)
         return Training(
             plan.config,
             workplace.data.sizes(data.manifest, plan.config),
-            data.train,
-            data.valid,
+            joined(data.train, data.valid) if refit else data.train,
+            None if refit else data.valid,
             seed=seed,
-            max_epochs=workplace.max_epochs,
+            max_epochs=plan.max_epochs,
             device=workplace.resources.device,
             text_encoder=pretrained_encoder(workplace.data.text, plan.config.finetuning),
+            learning_rates=plan.learning_rates,
         )
 
     def _restore(self) -> None:

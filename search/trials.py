@@ -22,6 +22,9 @@ class TrialPlan(BaseModel):
     config: Config
     seeds: Sequence[int] = Field(min_length=1)
     """of its replicates; a trial reports their mean"""
+    max_epochs: int = Field(ge=1)
+    learning_rates: Sequence[float] = ()
+    """of a refit, one for each epoch: it learns from train and valid, and nothing is held out"""
     resumed: bool = False
     """whether it was begun by a driver that is no more, and goes on from its checkpoint"""
 
@@ -41,11 +44,17 @@ class Settled(BaseModel):
     """none while the trial of the same configuration is under way"""
 
 
+class Wait(BaseModel):
+    """There is no next trial until one that is under way has ended."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 class TrialSource(ABC):
     """Hands out trials and is told, in order, how each of them goes."""
 
     @abstractmethod
-    def next_trial(self) -> TrialPlan | Settled | None:
+    def next_trial(self) -> TrialPlan | Settled | Wait | None:
         """Return the next trial, or none when there are no more."""
 
     @abstractmethod

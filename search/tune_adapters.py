@@ -20,6 +20,7 @@ from search.checkpoints import Checkpoints
 from search.failure_reasons import reason_of
 from search.ledger import TrialLedger
 from search.trainable import NOTES, OBJECTIVE, PLAN, facts_of, record_of
+from search.trials import Wait
 from search.tune_log import TuneLog
 from search.watchdog import hanging_place
 
@@ -131,8 +132,10 @@ class LedgerSearcher(NotRestored, Searcher):
         self._brake = brake
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Return the configuration of the next trial."""
+        """Return the configuration of the next trial; none for now where it must be waited for."""
         plan = self._brake.guard(lambda: self._books.ledger.start(trial_id), None)
+        if isinstance(plan, Wait):
+            return None
         finished: Any = Searcher.FINISHED
         return finished if plan is None else {PLAN: plan.model_dump_json()}
 

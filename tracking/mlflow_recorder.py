@@ -81,6 +81,13 @@ class MlflowRecorder(JournalRecorder):
             for number, run_id in runs.run_ids().items()
         }
 
+    def link(self) -> str | None:
+        """Return where the study's own run can be looked at, if it exists by now."""
+        runs = self._sender.runs
+        if runs is None or not runs.run_id:
+            return None
+        return run_link(self._location, runs.experiment_id, runs.run_id)
+
     def finish(self, summary: Summary) -> str | None:
         """Complete the study's run, end what still runs as killed, and wait for all writing."""
         lost = super().finish(summary)

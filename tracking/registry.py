@@ -1,17 +1,28 @@
-"""Puts the winner of a promotion into the MLflow model registry, under the alias `champion`."""
+"""The MLflow model registry: which model of a dataset is the champion, and who was before it."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from time import time
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from dlf.command import BadInputError, WorkFailedError
 from tracking.location import TrackingLocation
 from tracking.mlflow_connection import connect, quiet_mlflow
 from tracking.mlflow_store import MlflowStore
+from tracking.model_package import MODEL_INSIDE
 from tracking.records import Record
 from tracking.store_errors import StoreAwayError, StoreRefusedError, translated_errors
 
-ALIAS = "champion"
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import RegisteredModel as Registry
+
+CHAMPION = "champion"
+PREVIOUS = "previous"
+PROMOTION_TAG = "dlf.promotion"
+"""by which a promotion that is done again finds what it has made already"""
 
 
 class RegisteredModel(Record):
@@ -20,6 +31,25 @@ class RegisteredModel(Record):
     model: str
     version: int
     alias: str
+    former: int | None
+    """the version that was the champion before, if there was one; it has the alias `previous`"""
+
+
+class Champion(Record):
+    """The version that is the champion of a dataset."""
+
+    model: str
+    version: int
+    run_id: str | None
+    """the run that it came from"""
+    tags: Mapping[str, str]
+    config_yaml: str
+    card_json: str
+
+
+def model_of(dataset: str) -> str:
+    """Return the name under which the models of a dataset are registered."""
+    return f"dlf-{dataset}"
 
 
 def register_champion(
@@ -28,21 +58,35 @@ def register_champion(
     dataset: str,
     run_id: str,
     folder: Path,
+    key: str,
     tags: Mapping[str, str],
     metrics: Mapping[str, float],
+    description: str = "",
 ) -> RegisteredModel:
-    """Register the files of `folder` as a new version of `dlf-<dataset>` and crown it.
+    """Register a packaged model as a new version of `dlf-<dataset>` and crown it.
 
-    The version is linked to the run, which also takes the metrics. The former champion keeps its
-    version and loses the alias. The store becomes MLflow's global one in this process.
+    The version is linked to the run, which also takes the metrics. The former champion becomes
+    `previous`; there is a champion at every moment. The store becomes MLflow's global one in this
+    process.
+
+    Args:
+        location: where the run is tracked.
+        dataset: whose champion the model becomes.
+        run_id: the run that trained it.
+        folder: the package that `package_model` made.
+        key: names the promotion, without quotes: done again after it was cut off, it goes on with
+            the version it has made. Done again after its end, it crowns that version again.
+        tags: of the version, links among them.
+        metrics: of the model.
+        description: of the version, Markdown.
 
     Raises:
         BadInputError: when there is nothing to register, or the store cannot be used.
-        WorkFailedError: when the store fails on the way; the alias then stays where it was.
+        WorkFailedError: when the store fails on the way; the champion is then what it was.
     """
     if not folder.is_dir() or not any(folder.iterdir()):
         raise BadInputError(f"there is nothing to register in {folder}")
-    model = f"dlf-{dataset}"
+    model = model_of(dataset)
     quiet_mlflow()
     from mlflow import set_tracking_uri
 
@@ -51,36 +95,131 @@ def register_champion(
     try:
         store = connect(location)
         with translated_errors():
-            version = _create_version(store, model, run_id, folder, tags, metrics)
-            store.client.set_registered_model_alias(model, ALIAS, str(version))
+            version = _version_of(store.client, model, key)
+            if version is None:
+                logged = _logged_model(store, model, run_id, folder, key, metrics)
+                if _find(store.client, model) is None:
+                    store.client.create_registered_model(model)
+                version = store.client.create_model_version(
+                    model,
+                    f"models:/{logged}",
+                    run_id=run_id,
+                    tags={**tags, PROMOTION_TAG: key},
+                    description=description,
+                    model_id=logged,
+                )
+            former = _crown(store.client, model, int(version.version))
     except (StoreAwayError, StoreRefusedError) as error:
         raise WorkFailedError(
             f"{model} could not be registered in {location.shown}: {error}"
         ) from error
-    return RegisteredModel(model=model, version=version, alias=ALIAS)
+    return RegisteredModel(model=model, version=int(version.version), alias=CHAMPION, former=former)
 
 
-def _create_version(
+def champion_of(location: TrackingLocation, dataset: str) -> Champion | None:
+    """Return the champion of a dataset, if there is one; its weights are not fetched.
+
+    Raises:
+        BadInputError: when the store cannot be used, or the champion is no model of ours.
+    """
+    file = location.database_file
+    if file is not None and not file.exists():
+        return None
+    model = model_of(dataset)
+    try:
+        store = connect(location)
+        with translated_errors():
+            registered = _find(store.client, model)
+            if registered is None or CHAMPION not in registered.aliases:
+                return None
+            version = store.client.get_model_version(model, registered.aliases[CHAMPION])
+    except (StoreAwayError, StoreRefusedError) as error:
+        raise location.unusable(str(error)) from error
+    from dlf.trained_model import CARD_FILE, CONFIG_FILE
+
+    try:
+        with translated_errors():
+            config_yaml, card_json = _texts(store.client, version, CONFIG_FILE, CARD_FILE)
+    except StoreAwayError as error:
+        raise location.unusable(str(error)) from error
+    except StoreRefusedError as error:
+        raise BadInputError(
+            f"version {version.version} of {model}, the champion in {location.shown}, cannot be "
+            f"read ({error}): give the alias {CHAMPION} to a version that a promotion registered"
+        ) from error
+    return Champion(
+        model=model,
+        version=int(version.version),
+        run_id=version.run_id or None,
+        tags=version.tags,
+        config_yaml=config_yaml,
+        card_json=card_json,
+    )
+
+
+def _find(client: "MlflowClient", model: str) -> "Registry | None":
+    found = client.search_registered_models(f"name = '{model}'")
+    return found[0] if found else None
+
+
+def _version_of(client: "MlflowClient", model: str, key: str) -> "ModelVersion | None":
+    """Return the version that this promotion has made before, if it has."""
+    wanted = f"name = '{model}' and tags.`{PROMOTION_TAG}` = '{key}'"
+    found = client.search_model_versions(wanted)
+    return found[0] if found else None
+
+
+def _logged_model(
     store: MlflowStore,
     model: str,
     run_id: str,
     folder: Path,
-    tags: Mapping[str, str],
+    key: str,
     metrics: Mapping[str, float],
-) -> int:
+) -> str:
+    """Return the identity of the model with its files and metrics; one that is whole is kept."""
     client = store.client
-    run = client.get_run(run_id)
-    logged = client.create_logged_model(run.info.experiment_id, name=model, source_run_id=run_id)
-    client.log_model_artifacts(logged.model_id, str(folder))
-    client.finalize_logged_model(logged.model_id, "READY")
-    store.log(run_id, metrics=metrics, time_ms=int(time() * 1000), model_id=logged.model_id)
-    if not client.search_registered_models(f"name = '{model}'"):
-        client.create_registered_model(model)
-    created = client.create_model_version(
-        model,
-        f"models:/{logged.model_id}",
-        run_id=run_id,
-        tags=dict(tags),
-        model_id=logged.model_id,
+    run: Run = client.get_run(run_id)
+    experiment = run.info.experiment_id
+    wanted = f"name = '{model}' and tags.`{PROMOTION_TAG}` = '{key}'"
+    for found in client.search_logged_models([experiment], wanted):
+        if found.status == "READY":
+            return str(found.model_id)
+        client.delete_logged_model(found.model_id)
+    logged = client.create_logged_model(
+        experiment, name=model, source_run_id=run_id, tags={PROMOTION_TAG: key}
     )
-    return int(created.version)
+    client.log_model_artifacts(logged.model_id, str(folder))
+    # At a time that stays the same the same metrics are logged once.
+    store.log(run_id, metrics=metrics, time_ms=run.info.start_time, model_id=logged.model_id)
+    client.finalize_logged_model(logged.model_id, "READY")
+    return str(logged.model_id)
+
+
+def _crown(client: "MlflowClient", model: str, version: int) -> int | None:
+    """Move the aliases, so that there is always a champion; return the version that was it."""
+    aliases = client.get_registered_model(model).aliases
+    champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
+    if champion is not None and int(champion) == version:
+        return None if previous in (None, champion) else int(previous)
+    if champion is not None:
+        client.set_registered_model_alias(model, PREVIOUS, champion)
+    client.set_registered_model_alias(model, CHAMPION, str(version))
+    return None if champion is None else int(champion)
+
+
+def _texts(client: "MlflowClient", version: "ModelVersion", *files: str) -> list[str]:
+    """Fetch some files of the model behind a version."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    logged = client.get_logged_model((version.source or "").removeprefix("models:/"))
+    repository = get_artifact_repository(logged.artifact_location, tracking_uri=client.tracking_uri)
+    # A file that is missing looks like a store that is away to whoever just fetches it.
+    there = {found.path for found in repository.list_artifacts(str(MODEL_INSIDE))}
+    wanted = [str(MODEL_INSIDE / file) for file in files]
+    for file in wanted:
+        if file not in there:
+            raise StoreRefusedError(f"it has no file {file}")
+    with TemporaryDirectory() as folder:
+        fetched = [repository.download_artifacts(file, dst_path=folder) for file in wanted]
+        return [Path(file).read_text(encoding="utf-8") for file in fetched]

@@ -36,6 +36,23 @@ def run_links(location: TrackingLocation, study_key: str) -> Mapping[int, str]:
     return links
 
 
+def study_link(location: TrackingLocation, study_key: str) -> str | None:
+    """Return the address of a study's own run, none where the store has none.
+
+    Raises:
+        BadInputError: when the store cannot be used.
+    """
+    try:
+        store = connect_to_read(location)
+        for experiment_id in store.experiments(EXPERIMENT_PREFIX):
+            for found in store.find_runs([experiment_id], {KEY_TAG: study_key}):
+                if TRIAL_TAG not in found.tags:
+                    return run_link(location, experiment_id, found.run_id)
+    except (StoreAwayError, StoreRefusedError) as error:
+        raise location.unusable(str(error)) from error
+    return None
+
+
 def _ui_of(location: TrackingLocation) -> str:
     if location.database_file is not None:
         return LOCAL_UI

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from tracking.promotion_report import MARKDOWN_FILE, PAGE_FILE
 from tracking.report import REPORT_FILE
 
 
@@ -43,5 +44,6 @@ class StudyFiles:
 
     def of_study(self) -> list[Path]:
         """Return the files for the study's own run."""
-        files = [file for file in sorted(self.artifacts.glob("*")) if file.is_file()]
-        return [self.report, *files] if self.report.is_file() else files
+        reports = [self.report, self.folder / PAGE_FILE, self.folder / MARKDOWN_FILE]
+        files = [*reports, *sorted(self.artifacts.glob("*"))]
+        return [file for file in files if file.is_file()]

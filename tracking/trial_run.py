@@ -8,12 +8,12 @@ from tracking.events import EpochTrained, TrialEnded, TrialMeasured, TrialStarte
 from tracking.mlflow_store import FoundRun, Measured, MlflowStore
 from tracking.records import DatasetRecord, ParamValue, TrialState
 from tracking.run_names import (
+    ALWAYS_MEASURED,
     CONFIG_FILE,
     FAILURE_TAG,
     LACKING_TAG,
     MODEL_FOLDER,
     MODEL_TAG,
-    OBJECTIVE,
     REASON_TAG,
     RUNNING,
     STATE_TAG,
@@ -123,7 +123,8 @@ class TrialRun:
     def add_epochs(self, events: Iterable[EpochTrained]) -> None:
         """Add the metrics of those epochs that it has not got."""
         if self._epochs is None:
-            self._epochs = {point.step for point in self._store.points(self.run_id, OBJECTIVE)}
+            points = self._store.points(self.run_id, ALWAYS_MEASURED)
+            self._epochs = {point.step for point in points}
         missing = {event.epoch: event for event in events if event.epoch not in self._epochs}
         if missing:
             steps = [Measured(e.metrics, e.epoch, e.time_ms) for e in missing.values()]

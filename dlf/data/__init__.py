@@ -2,7 +2,7 @@
 
 from dlf.data.location import DATASETS, prepare_dataset
 from dlf.data.manifest import Manifest, read_manifest
-from dlf.data.split import SPLITS, Sequences, Split, TokenIds
+from dlf.data.split import SPLITS, Sequences, Split, TokenIds, joined
 from dlf.data.store import (
     SealedTestSplitError,
     open_split,
@@ -20,6 +20,7 @@ __all__ = [
     "Sequences",
     "Split",
     "TokenIds",
+    "joined",
     "open_split",
     "open_test_split",
     "prepare_dataset",

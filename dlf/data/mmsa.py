@@ -32,7 +32,8 @@ from dlf.data.split import SPLITS, Sequences, Split, TokenIds
 from dlf.data.values import listing, numbers, strings, zero_nonfinite
 from dlf.modalities import MODALITIES, Modality, PerModality
 
-KEYS = ("raw_text", "id", "text", "text_bert", "audio", "vision", "regression_labels")
+PREDICTED_FROM = ("raw_text", "id", "text", "text_bert", "audio", "vision")
+KEYS = (*PREDICTED_FROM, "regression_labels")
 
 HEARD_AND_SEEN: tuple[Modality, ...] = ("audio", "vision")
 
@@ -90,9 +91,8 @@ def clean(content: object) -> CleanDataset:
     mask marks, in all clips of train, is token features and the mask gives its steps; other text
     is word features and its non-zero rows do. A modality absent from a clip keeps one zero step.
     """
-    if not isinstance(content, dict):
-        raise BadInputError(f"the file holds a {type(content).__name__}, not a dict of splits")
-    padded = {name: _read_split(name, content) for name in SPLITS}
+    in_file = _splits_of(content)
+    padded = {name: _read_split(name, in_file, KEYS) for name in SPLITS}
     train = padded["train"]
     for name in SPLITS[1:]:
         for modality in MODALITIES:
@@ -107,7 +107,7 @@ def clean(content: object) -> CleanDataset:
         **{m: max(s.features[m].shape[1] for s in padded.values()) for m in MODALITIES}
     )
     return CleanDataset(
-        splits={name: _cut_padding(split, text_kind) for name, split in padded.items()},
+        splits={name: _cut_padding(split, text_kind, whole=True) for name, split in padded.items()},
         widths=widths,
         time_steps=time_steps,
         token_steps=max(split.tokens.shape[2] for split in padded.values()),
@@ -118,13 +118,36 @@ def clean(content: object) -> CleanDataset:
     )
 
 
-def _read_split(name: str, content: dict[Any, Any]) -> _Padded:
+def clean_for_prediction(content: object) -> dict[str, Split]:
+    """Do as `clean` does with whichever splits there are, for a model to predict of them.
+
+    What only a training needs may be missing: labels, then NaN, and a modality in all clips. What
+    text is, is told by train, else by the first split there is.
+    """
+    in_file = _splits_of(content)
+    names = [name for name in SPLITS if name in in_file]
+    if not names:
+        raise BadInputError(
+            f"there is none of the splits {', '.join(SPLITS)}; there are: {listing(in_file)}"
+        )
+    padded = [_read_split(name, in_file, PREDICTED_FROM) for name in names]
+    text_kind = _text_kind(padded[0])
+    return {split.name: _cut_padding(split, text_kind, whole=False) for split in padded}
+
+
+def _splits_of(content: object) -> dict[Any, Any]:
+    if not isinstance(content, dict):
+        raise BadInputError(f"the file holds a {type(content).__name__}, not a dict of splits")
+    return content
+
+
+def _read_split(name: str, content: dict[Any, Any], needed: tuple[str, ...]) -> _Padded:
     if name not in content:
         raise BadInputError(f"the split {name} is missing; there are: {listing(content)}")
     fields = content[name]
     if not isinstance(fields, dict):
         raise BadInputError(f"{name} is a {type(fields).__name__}, not a dict of features")
-    for key in KEYS:
+    for key in needed:
         if key not in fields:
             raise BadInputError(f"{name}/{key} is missing; there are: {listing(fields)}")
 
@@ -132,7 +155,9 @@ def _read_split(name: str, content: dict[Any, Any]) -> _Padded:
     if not ids:
         raise BadInputError(f"{name} has no clips")
     raw_text = strings(f"{name}/raw_text", fields["raw_text"])
-    labels = numbers(f"{name}/regression_labels", fields["regression_labels"], 1)
+    labelled = "regression_labels" in fields
+    unknown = np.full(len(ids), np.nan, np.float32)
+    labels = numbers(f"{name}/regression_labels", fields.get("regression_labels", unknown), 1)
     features = {m: numbers(f"{name}/{m}", fields.pop(m), 3) for m in MODALITIES}
     tokens = numbers(f"{name}/text_bert", fields["text_bert"], 3)
     rows = {"raw_text": len(raw_text), "regression_labels": len(labels), "text_bert": len(tokens)}
@@ -144,7 +169,7 @@ def _read_split(name: str, content: dict[Any, Any]) -> _Padded:
             f"{name}/text_bert has shape {tokens.shape} where its middle axis must be 3"
         )
     for key, array in (
-        ("regression_labels", labels),
+        ("regression_labels", labels if labelled else labels[:0]),
         ("text", features["text"]),
         ("text_bert", tokens),
     ):
@@ -194,10 +219,10 @@ def _text_kind(train: _Padded) -> TextKind:
     return "tokens" if bool(covers(nonzero_range(text), mask).all()) else "words"
 
 
-def _cut_padding(split: _Padded, text_kind: TextKind) -> Split:
+def _cut_padding(split: _Padded, text_kind: TextKind, *, whole: bool) -> Split:
     marked = split.tokens[:, 1] != 0
     ranges = {m: _feature_range(split, m) for m in HEARD_AND_SEEN}
-    _refuse_nothing(split, marked, ranges)
+    _refuse_nothing(split, marked, ranges, whole=whole)
     text = split.features["text"]
     if text_kind == "words":
         text_range = nonzero_range(text)
@@ -226,12 +251,16 @@ def _cut_padding(split: _Padded, text_kind: TextKind) -> Split:
 
 
 def _refuse_nothing(
-    split: _Padded, marked: NDArray[np.bool_], heard_and_seen: dict[Modality, StepRange]
+    split: _Padded,
+    marked: NDArray[np.bool_],
+    heard_and_seen: dict[Modality, StepRange],
+    *,
+    whole: bool,
 ) -> None:
-    """Refuse a clip in which nothing is there, and a modality that is in no clip."""
+    """Refuse a clip in which nothing is there, and of a whole dataset a modality in no clip."""
     ranges = {"text": nonzero_range(split.features["text"])} | heard_and_seen
     present = {m: steps.lengths > 0 for m, steps in ranges.items()}
-    for modality in MODALITIES:
+    for modality in MODALITIES if whole else ():
         refuse_absence(split.name, modality, present[modality])
     refuse_silence(split.name, split.ids, {**present, "tokens": marked_range(marked).lengths > 0})
 

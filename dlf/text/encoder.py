@@ -5,6 +5,7 @@ What is heavy to import (transformers, the hub's client) is imported where it is
 
 import hashlib
 import json
+import shutil
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -97,6 +98,19 @@ def refuse_changed(encoder: Encoder) -> None:
             f"the text encoder {encoder.name} is not the one that the study was made with, whose "
             f"revision begins with {encoder.revision[:12]}; bring that one back"
         )
+
+
+def copy_encoder(encoder: Encoder, folder: Path) -> None:
+    """Copy an encoder, weights and all, into a new folder, where it has the same revision.
+
+    Raises:
+        BadInputError: when the encoder is not to be had.
+        OSError: when the folder cannot be written.
+    """
+    source = encoder_folder(encoder.name)
+    folder.mkdir()
+    for file in (*description_files(source), *weights_of(source)):
+        shutil.copyfile(file, folder / file.name)
 
 
 def description_files(folder: Path) -> list[Path]:

@@ -60,6 +60,11 @@ class TextEncoder(nn.Module):
             encoder.activation_checkpointing_enable({"use_reentrant": False})
         return built
 
+    @property
+    def vocabulary(self) -> int:
+        """How many token ids there are, from 0 on."""
+        return int(self.encoder.get_input_embeddings().num_embeddings)
+
     def freeze(self, count: int) -> None:
         """Take the embeddings and the first `count` layers out of learning.
 

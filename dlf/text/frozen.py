@@ -22,6 +22,11 @@ class FrozenEncoder:
         self._device = device
         self._encoder = TextEncoder.pretrained(source, FinetuningConfig()).to(device).eval()
 
+    @property
+    def vocabulary(self) -> int:
+        """How many token ids there are, from 0 on."""
+        return self._encoder.vocabulary
+
     @torch.inference_mode()
     def encode(self, clips: Sequence[NDArray[np.int32]]) -> list[NDArray[np.float32]]:
         """Return the last hidden state [tokens, width] of every clip, given as its token ids.

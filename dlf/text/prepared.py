@@ -7,7 +7,6 @@ import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +123,7 @@ def _write(split: EncodedSplit, tokens: TokenIds, encode: Encode, progress: "_Pr
         for number, start in enumerate(starts):
             clips = list(_clips(tokens, start))
             if not split.has_part(number):
-                split.write_part(number, _end_to_end(encode(clips)))
+                split.write_part(number, Sequences.end_to_end(encode(clips)))
             progress.advance(len(clips))
         split.finish(len(starts))
 
@@ -133,12 +132,6 @@ def _clips(tokens: TokenIds, start: int) -> Iterator[NDArray[np.int32]]:
     for clip in range(start, min(start + CLIPS_IN_A_PART, len(tokens.lengths))):
         first = tokens.starts[clip]
         yield tokens.values[first : first + tokens.lengths[clip]]
-
-
-def _end_to_end(clips: Sequence[Steps]) -> Sequences:
-    lengths = np.array([len(clip) for clip in clips], np.int64)
-    values: Any = np.concatenate(clips)
-    return Sequences(values, np.cumsum(lengths) - lengths, lengths)
 
 
 class _Progress:

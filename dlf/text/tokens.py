@@ -1,5 +1,6 @@
 """The token ids of a split in an encoder's own vocabulary."""
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Literal
 
@@ -34,15 +35,15 @@ def tokens_from(train: Split, encoder: Encoder) -> TokensFrom:
     Raises:
         BadInputError: when there are neither ids of this vocabulary nor words.
     """
-    tokenizer = _tokenizer(encoder)
+    tokenizer = tokenizer_of(encoder)
     with_words = (i for i, text in enumerate(train.raw_text) if text.strip())
     looked_at = list(islice(with_words, LOOKED_AT))
     if not looked_at:
         raise BadInputError(f"{NO_WORDS}; use --text precomputed")
-    spelled = tokenizer([train.raw_text[i] for i in looked_at])["input_ids"]
+    expected = tokenizer([train.raw_text[i] for i in looked_at])["input_ids"]
     agreeing = sum(
         _agree(_ids_of(train.token_ids, i).tolist(), ids)
-        for i, ids in zip(looked_at, spelled, strict=True)
+        for i, ids in zip(looked_at, expected, strict=True)
     )
     return "text_bert" if agreeing >= AGREEING * len(looked_at) else "raw_text"
 
@@ -52,15 +53,23 @@ def token_ids(split: Split, encoder: Encoder, source: TokensFrom, limit: int) ->
 
     A clip without any is the padding token alone, so that every length is at least 1.
     """
-    tokenizer = _tokenizer(encoder)
+    tokenizer = tokenizer_of(encoder)
     if source == "raw_text":
-        clips = tokenizer(split.raw_text, truncation=True, max_length=limit)["input_ids"]
+        clips: Sequence[Sequence[int] | NDArray[np.int32]] = spelled(
+            tokenizer, split.raw_text, limit
+        )
     else:
         clips = [_ids_of(split.token_ids, i)[:limit] for i in range(len(split))]
     padding = [tokenizer.pad_token_id or 0]
     filled = [np.asarray(ids if len(ids) else padding, np.int32) for ids in clips]
     lengths = np.array([len(ids) for ids in filled], np.int64)
     return TokenIds(np.concatenate(filled), np.cumsum(lengths) - lengths, lengths)
+
+
+def spelled(tokenizer: Any, texts: list[str], limit: int) -> list[list[int]]:
+    """Return the ids of texts, special tokens included, cut to `limit` before the last of those."""
+    ids: list[list[int]] = tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
+    return ids
 
 
 def _agree(stored: list[int], spelled: list[int]) -> bool:
@@ -73,7 +82,8 @@ def _ids_of(tokens: TokenIds, clip: int) -> NDArray[np.int32]:
     return tokens.values[start : start + tokens.lengths[clip]]
 
 
-def _tokenizer(encoder: Encoder) -> Any:
+def tokenizer_of(encoder: Encoder) -> Any:
+    """Return the tokenizer that lies in an encoder's folder."""
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(encoder_folder(encoder.name), local_files_only=True)

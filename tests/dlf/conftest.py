@@ -1,6 +1,10 @@
-"""A tiny configuration, its sizes, and splits made for them."""
+"""A tiny configuration, its sizes, splits made for them, text encoders, and the real MOSI file."""
 
+import lzma
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +13,14 @@ from numpy.typing import NDArray
 
 from dlf.config import Config
 from dlf.data import Sequences, Split, TokenIds
+from dlf.data.synthetic import LEXICON
 from dlf.modalities import MODALITIES, InputSizes, Modality, PerModality
+from dlf.text.encoder import MINILM, MINILM_PACKAGE, find_encoder
+from dlf.text.source import Encoder
+from tests.support.encoders import save_tiny_encoder
 
 GARBAGE = 1e9
+REAL_FILE = Path(__file__).parents[3] / "shared" / "data" / "mosi_aligned_50.pkl.xz"
 
 
 @pytest.fixture(autouse=True)
@@ -115,3 +124,30 @@ def planted_split(split_of: Callable[..., Split], tiny_sizes: InputSizes) -> Cal
         return split_of(features, labels)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    """An encoder of two layers, 16 wide, whose vocabulary is that of the synthetic dataset."""
+    folder: Path = tmp_path_factory.mktemp("encoders") / "tiny"
+    save_tiny_encoder(folder, tuple(word for word, _, _ in LEXICON))
+    return find_encoder(str(folder))
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Encoder:
+    """A real encoder."""
+    if find_spec(MINILM_PACKAGE) is None:
+        pytest.skip("the text encoder minilm is not installed")
+    return find_encoder(MINILM)
+
+
+@pytest.fixture(scope="session")
+def real_mosi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real MOSI feature file, decompressed."""
+    if not REAL_FILE.is_file():
+        pytest.skip("the real MOSI feature file is not on this machine")
+    path = tmp_path_factory.mktemp("real") / "aligned_50.pkl"
+    with lzma.open(REAL_FILE) as source, path.open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 22)
+    return path

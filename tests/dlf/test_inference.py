@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from dlf.batching import Clips
-from dlf.config import Config
+from dlf.config import Config, Regularisers, Value
 from dlf.data import Split
-from dlf.inference import predict, represent
+from dlf.inference import predict, predict_levels, represent
 from dlf.modalities import InputSizes
 from dlf.model import DLF
 
@@ -61,3 +61,32 @@ def test_every_clip_comes_in_its_place(
             alone, behind = model.predict(inputs), model.represent(inputs)
         np.testing.assert_allclose(predictions[row], alone.item(), rtol=0, atol=1e-5)
         np.testing.assert_allclose(representations[row], behind[0].numpy(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "specific"),
+    [({}, 3), ({"modalities": "text+vision"}, 2), ({"hierarchical": False}, None)],
+)
+def test_levels_come_in_the_order_of_the_split(
+    tiny_config: Config,
+    tiny_sizes: InputSizes,
+    split: Split,
+    values: dict[str, Value],
+    specific: int | None,
+) -> None:
+    config = tiny_config.with_values(values)
+    torch.manual_seed(0)
+    model = DLF(config.model, tiny_sizes)
+    clips = Clips(split, tiny_sizes, config, "cpu")
+    levels = predict_levels(model, clips, config)
+    np.testing.assert_array_equal(levels.prediction, predict(model, clips, config))
+    if specific is None:
+        assert levels.specific is None
+        return
+    assert levels.specific is not None
+    assert levels.specific.shape == (specific, 130)
+    for row in range(0, len(split), 9):
+        with torch.inference_mode():
+            alone = model(clips.batch(np.array([row])).inputs, Regularisers.none())
+        expected = alone.specific_predictions[:, 0].numpy()
+        np.testing.assert_allclose(levels.specific[:, row], expected, rtol=0, atol=1e-5)

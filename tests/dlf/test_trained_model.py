@@ -1,5 +1,6 @@
 """A trained model as a folder."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,13 +10,17 @@ import torch
 from safetensors import SafetensorError
 
 from dlf.batching import Clips
+from dlf.command import BadInputError
 from dlf.config import Config, Value
 from dlf.data import Split
 from dlf.inference import predict
 from dlf.metrics import compute_metrics
 from dlf.modalities import InputSizes
 from dlf.model import DLF
+from dlf.text.encoder import find_encoder
+from dlf.text.source import Encoder, TextSource, TextWay
 from dlf.trained_model import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, TrainedModel
+from tests.support.small_models import small_model
 
 
 @pytest.fixture
@@ -112,3 +117,82 @@ def test_a_model_that_cannot_be_written_leaves_the_former_one(
         trained._replace(card=card).save(folder)
     assert TrainedModel.load(folder).card == trained.card
     assert list(tmp_path.iterdir()) == [folder]
+
+
+class TestExport:
+    """A frozen text encoder comes along."""
+
+    @pytest.fixture
+    def encoder(self, tiny_encoder: Encoder, tmp_path: Path) -> Encoder:
+        """One that a test may spoil."""
+        shutil.copytree(tiny_encoder.name, tmp_path / "encoder")
+        return find_encoder(str(tmp_path / "encoder"))
+
+    @pytest.fixture
+    def frozen(self, encoder: Encoder) -> TrainedModel:
+        return small_model(TextSource(way="frozen", encoder=encoder))
+
+    def test_it_is_whole_and_the_same_encoder(
+        self, frozen: TrainedModel, encoder: Encoder, tmp_path: Path
+    ) -> None:
+        frozen.export(tmp_path / "model")
+        inside = find_encoder(str(tmp_path / "model" / "text_encoder"))
+        assert inside == encoder.model_copy(update={"name": inside.name})
+        frozen.save(tmp_path / "saved")
+        assert not (tmp_path / "saved" / "text_encoder").exists()
+
+    def test_it_is_not_taken_for_one_that_learned_along(
+        self, frozen: TrainedModel, tmp_path: Path
+    ) -> None:
+        frozen.export(tmp_path / "model")
+        loaded = TrainedModel.load(tmp_path / "model")
+        assert loaded.model.text_encoder is None
+        assert loaded.card == frozen.card
+
+    @pytest.mark.parametrize("way", ["finetune", "precomputed"])
+    def test_other_ways_are_exported_as_they_are_saved(
+        self, encoder: Encoder, tmp_path: Path, way: TextWay
+    ) -> None:
+        known = None if way == "precomputed" else encoder
+        trained = small_model(TextSource(way=way, encoder=known))
+        trained.save(tmp_path / "saved")
+        trained.export(tmp_path / "exported")
+        saved, exported = (
+            {
+                str(file.relative_to(tmp_path / name)): file.read_bytes()
+                for file in (tmp_path / name).rglob("*")
+                if file.is_file()
+            }
+            for name in ("saved", "exported")
+        )
+        assert exported == saved
+        assert not any("text_encoder/model" in name for name in exported)
+
+    def test_an_encoder_that_changed_leaves_the_former_model(
+        self, frozen: TrainedModel, encoder: Encoder, tmp_path: Path
+    ) -> None:
+        frozen.export(tmp_path / "model")
+        before = sorted(tmp_path.rglob("*"))
+        with Path(encoder.name, "config.json").open("a") as file:
+            file.write("\n")
+        with pytest.raises(BadInputError, match="is not the one that"):
+            frozen.export(tmp_path / "model")
+        shutil.rmtree(encoder.name)
+        with pytest.raises(BadInputError, match="there is no folder"):
+            frozen.export(tmp_path / "model")
+        gone = {path for path in before if path.is_relative_to(encoder.name)}
+        assert sorted(tmp_path.rglob("*")) == [path for path in before if path not in gone]
+
+    def test_an_encoder_that_cannot_be_copied_leaves_the_former_model(
+        self, frozen: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        frozen.export(tmp_path / "model")
+        before = sorted(tmp_path.rglob("*"))
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("dlf.text.encoder.shutil.copyfile", full)
+        with pytest.raises(OSError, match="No space left"):
+            frozen.export(tmp_path / "model")
+        assert sorted(tmp_path.rglob("*")) == before

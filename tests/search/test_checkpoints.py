@@ -146,7 +146,7 @@ def test_a_resumed_trial_writes_its_predictions_anew(
     monkeypatch.setattr(DLFTrainable, "_setup_logdir", lambda _: None)
     values = {"width": 8, "heads": 2, "encoder_layers": 1, "attractor_layers": 1}
     config = Config().with_values({**values, "memory_layers": 1})
-    plan = TrialPlan(number=0, name="trial 0", params={}, config=config, seeds=[7])
+    plan = TrialPlan(number=0, name="trial 0", params={}, config=config, seeds=[7], max_epochs=2)
     data = TrialData(
         dataset="synthetic",
         dataset_digest=read_manifest("synthetic", tiny_data).digest,
@@ -155,7 +155,6 @@ def test_a_resumed_trial_writes_its_predictions_anew(
     )
     place = Workplace(
         data=data,
-        max_epochs=2,
         resources=Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=1),
         checkpoints=checkpoints,
     ).model_dump_json()

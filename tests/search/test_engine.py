@@ -93,7 +93,14 @@ class Run:
 
 
 def plan_of(number: int, config: Config) -> TrialPlan:
-    return TrialPlan(number=number, name=f"trial {number}", params={}, config=config, seeds=[7])
+    return TrialPlan(
+        number=number,
+        name=f"trial {number}",
+        params={},
+        config=config,
+        seeds=[7],
+        max_epochs=EPOCHS,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +112,6 @@ def workplace(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
             data_dir=tiny_data,
             text=TextSource(way="precomputed"),
         ),
-        max_epochs=EPOCHS,
         resources=Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=2),
         checkpoints=Checkpoints(folder=tmp_path_factory.mktemp("checkpoints")),
     )

@@ -56,7 +56,7 @@ class SimulatedBackend:
             while len(running) < self._slots:
                 key = next(keys)
                 plan = self._ledger.start(key)
-                if plan is None:
+                if not isinstance(plan, TrialPlan):
                     break
                 running[key] = self._epochs_of(key, plan, record_of_mae)
             if not running:

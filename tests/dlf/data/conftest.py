@@ -1,8 +1,6 @@
 """A small feature file in the MMSA layout, for the tests of the data package."""
 
-import lzma
 import pickle
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-REAL_FILE = Path(__file__).parents[4] / "shared" / "data" / "mosi_aligned_50.pkl.xz"
 STEPS = 12
 
 
@@ -67,14 +64,3 @@ def feature_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-@pytest.fixture(scope="session")
-def real_mosi(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real MOSI feature file, decompressed."""
-    if not REAL_FILE.is_file():
-        pytest.skip("the real MOSI feature file is not on this machine")
-    path = tmp_path_factory.mktemp("real") / "aligned_50.pkl"
-    with lzma.open(REAL_FILE) as source, path.open("wb") as target:
-        shutil.copyfileobj(source, target, 1 << 22)
-    return path

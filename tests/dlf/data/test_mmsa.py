@@ -242,3 +242,66 @@ def test_a_misfit_is_refused_in_one_sentence(content: Content, change: Any, sent
 def test_a_file_that_holds_no_dict_is_refused() -> None:
     with pytest.raises(BadInputError, match="the file holds a list, not a dict of splits"):
         clean([1])
+
+
+class TestForPrediction:
+    """Of a file to predict from there may be less."""
+
+    def test_what_is_there_is_cleaned_as_at_an_import(self, content: Content) -> None:
+        expected = mmsa.clean(deepcopy(content)).splits
+        for names in (("train", "valid", "test"), ("valid", "test"), ("test",)):
+            found = mmsa.clean_for_prediction({name: deepcopy(content[name]) for name in names})
+            assert list(found) == list(names)
+            for name, split in found.items():
+                assert split.ids == expected[name].ids
+                np.testing.assert_array_equal(split.labels, expected[name].labels)
+                for m in MODALITIES:
+                    np.testing.assert_array_equal(split[m].values, expected[name][m].values)
+                    np.testing.assert_array_equal(split[m].lengths, expected[name][m].lengths)
+
+    def test_text_is_what_train_says_it_is(self, content: Content) -> None:
+        content["train"]["text"][0, 0] = 0
+        content["test"]["text"][0, 0] = 0
+        content["test"]["text"][1, 0] = 0
+        expected = mmsa.clean(deepcopy(content))
+        assert expected.text_kind == "words"
+        for names in (("train", "test"), ("test",)):
+            found = mmsa.clean_for_prediction({name: deepcopy(content[name]) for name in names})
+            np.testing.assert_array_equal(
+                found["test"].text.lengths, expected.splits["test"].text.lengths
+            )
+
+    def test_labels_may_be_missing_and_not_wrong(self, content: Content) -> None:
+        del content["test"]["regression_labels"]
+        with pytest.raises(BadInputError, match="test/regression_labels is missing"):
+            mmsa.clean(deepcopy(content))
+        assert np.isnan(mmsa.clean_for_prediction(deepcopy(content))["test"].labels).all()
+        content["test"]["regression_labels"] = np.array([1.0, np.nan])
+        with pytest.raises(BadInputError, match="test/regression_labels has 1 of 2 values that ar"):
+            mmsa.clean_for_prediction(deepcopy(content))
+
+    def test_a_modality_may_be_absent_from_all_clips_but_not_everything_from_one(
+        self, content: Content
+    ) -> None:
+        content["test"]["vision"][:] = 0
+        with pytest.raises(BadInputError, match="test/vision holds nothing but zeros"):
+            mmsa.clean(deepcopy(content))
+        split = mmsa.clean_for_prediction(deepcopy(content))["test"]
+        assert split.vision.lengths.tolist() == [1, 1]
+        assert not split.vision.values.any()
+        for key in ("audio", "text", "text_bert"):
+            content["test"][key][0] = 0
+        with pytest.raises(BadInputError, match="test has no text, no audio, no vision, no tokens"):
+            mmsa.clean_for_prediction(content)
+
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [
+            ({}, "there is none of the splits train, valid, test; there are: none"),
+            ({"dev": 1}, "there is none of the splits train, valid, test; there are: dev"),
+            ([], "the file holds a list, not a dict of splits"),
+        ],
+    )
+    def test_a_file_without_splits_is_refused(self, content: object, sentence: str) -> None:
+        with pytest.raises(BadInputError, match=sentence):
+            mmsa.clean_for_prediction(content)

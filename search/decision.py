@@ -1,0 +1,69 @@
+"""Whether a promotion keeps the paper's configuration, and on what evidence."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.comparison import Comparison, compare
+from search.finals import Finals
+from search.identity import PAPER_TRIAL
+from search.race import Race
+from search.seeded_trainings import Entrant, SeededTrainings
+
+
+class Decision(NamedTuple):
+    """Who goes on, and why."""
+
+    candidate: Entrant
+    """the lowest mean validation MAE in the race"""
+    kept: Entrant
+    """the candidate, or the paper's configuration"""
+    evidence: Comparison | None
+    """the candidate against the paper's configuration; none where it is that"""
+
+    @property
+    def clearly_beaten(self) -> bool:
+        """Whether the paper's configuration is."""
+        return self.evidence is not None and self.evidence.clearly_better
+
+
+def decide(race: Race, finals: Finals, *, allow_tie: bool, labels: NDArray[np.float32]) -> Decision:
+    """Decide between the race's candidate and the paper's configuration, on validation.
+
+    The candidate was chosen by its seeds in the race, which therefore flatter it: the further seeds
+    of the final trainings decide. A refit has nothing held out, and the race has to do.
+
+    Args:
+        race: which is over.
+        finals: the final trainings of both; they are over.
+        allow_tie: whether the candidate is kept without being clearly better.
+        labels: of the validation clips, [N].
+    """
+    candidate, paper = race.candidate, race.paper
+    if candidate.number == PAPER_TRIAL:
+        return Decision(candidate, paper, None)
+    evidence = against(candidate, paper, finals, labels) or against(candidate, paper, race, labels)
+    if evidence is not None and (evidence.clearly_better or allow_tie):
+        return Decision(candidate, candidate, evidence)
+    return Decision(candidate, paper, evidence)
+
+
+def against(
+    first: Entrant, second: Entrant, trainings: SeededTrainings, labels: NDArray[np.float32]
+) -> Comparison | None:
+    """Compare two entrants on the seeds that both have; none where nothing was held out.
+
+    Those of a final may be refits, which only their number tells from those of the race.
+    """
+    entrants = {entrant.number: entrant for entrant in trainings.entrants}
+    of_first = trainings.trainings_of(entrants[first.number])
+    of_second = trainings.trainings_of(entrants[second.number])
+    shared = sorted(of_first.keys() & of_second.keys())
+    pairs = [(of_first[seed], of_second[seed]) for seed in shared]
+    if len(pairs) < 2 or not all(one.predictions and other.predictions for one, other in pairs):
+        return None
+    return compare(
+        np.stack([one.errors(labels) for one, _ in pairs]),
+        np.stack([other.errors(labels) for _, other in pairs]),
+    )
