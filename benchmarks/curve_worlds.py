@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from curve_table import CurveTable, Floats
 from optuna.distributions import FloatDistribution, IntDistribution
-from scipy.optimize import minimize  # type: ignore[import-untyped]
+from scipy.optimize import minimize
 
 from dlf.config import Value
 from search.space import Space

@@ -171,7 +171,7 @@ def resampled_metrics(
 def _same_class(
     predictions: NDArray[np.float32], labels: NDArray[np.float32], bound: int
 ) -> Floats:
-    hits = sentiment_class(predictions, bound) == sentiment_class(labels, bound)
+    hits: NDArray[np.bool_] = sentiment_class(predictions, bound) == sentiment_class(labels, bound)
     return hits.astype(np.float64)
 
 
@@ -186,8 +186,9 @@ def _correlation(first: Floats, second: Floats, weights: Floats) -> Floats:
 
 def _variance(mean: Floats, mean_square: Floats) -> Floats:
     """Return variances, exactly 0 where only rounding is left of them."""
-    variance = mean_square - mean**2
-    return np.where(variance > VANISHING * mean_square, variance, 0.0)
+    variance: Floats = mean_square - mean**2
+    variance[variance <= VANISHING * mean_square] = 0
+    return variance
 
 
 def _weighted_f1(

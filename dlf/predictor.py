@@ -112,6 +112,11 @@ class Predictor:
     def _predict(self, clips: LabelledClips) -> Predictions:
         placed = Clips(clips, self.card.sizes, self.config, self._device)
         levels = predict_levels(self._model, placed, self.config)
+        lost = np.flatnonzero(~np.isfinite(levels.prediction))
+        if lost.size:
+            raise BadInputError(
+                f"the prediction of row {lost[0]} is not a number: its features are too large"
+            )
         by_modality: dict[Modality, NDArray[np.float32]] = {}
         if levels.specific is not None:
             by_modality = dict(zip(self._model.modalities, _clipped(levels.specific), strict=True))

@@ -73,7 +73,9 @@ class RowReader:
                 when a frozen encoder is needed and of no use.
         """
         if not len(rows):
-            raise BadInputError("there are no rows; give at least one")
+            raise BadInputError(
+                "there are no rows with any of text, audio and vision; give at least one"
+            )
         for number, row in enumerate(rows):
             _refuse_other_columns(number, row)
         return RowClips({m: self._sequences(m, rows) for m in self._modalities})

@@ -112,12 +112,17 @@ class AblationPlan(BaseModel):
 
     def tags(self) -> dict[str, str]:
         """Return what tracking says of the ablation."""
+        encoder = self.text.encoder
         return {
             "dlf.dataset_digest": self.dataset_digest,
-            "dlf.text": self.text_words,
+            "dlf.text": self.text.way,
             "dlf.max_epochs": str(self.max_epochs),
             "dlf.config": self.config_name,
-        }
+        } | (
+            {}
+            if encoder is None
+            else {"dlf.text_encoder": encoder.name, "dlf.text_encoder_revision": encoder.revision}
+        )
 
 
 class AblationFolder:

@@ -61,7 +61,7 @@ class EndedTrainings(BaseModel):
         found = {}
         for file in self.folder.glob("training-*.json"):
             try:
-                training = EndedTraining.model_validate_json(file.read_text(encoding="utf-8"))
+                training = EndedTraining.model_validate_json(file.read_bytes())
             except (OSError, ValidationError):
                 continue
             found[training.number] = training

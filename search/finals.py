@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median_low
 
-from dlf.command import WorkFailedError
+from safetensors import SafetensorError
+
+from dlf.command import BadInputError, WorkFailedError, one_line
 from dlf.data import read_manifest
 from dlf.trained_model import TrainedModel
 from search.checkpoints import Checkpoints, DamagedCheckpointError
@@ -14,6 +16,9 @@ from search.seeds import final_seed
 from search.trained_trials import model_of
 from search.trial_data import TrialData
 from tracking.study_files import StudyFiles
+
+DAMAGE_OF_MODELS = (OSError, ValueError, RuntimeError, SafetensorError, BadInputError)
+"""what reading a model's folder raises of which files are gone, cut off or overwritten"""
 
 
 class Finals(SeededTrainings):
@@ -56,15 +61,15 @@ class Finals(SeededTrainings):
         """Return an entrant's models, in the order of the seeds.
 
         Raises:
-            WorkFailedError: when one of them is gone.
+            WorkFailedError: when one of them is gone or damaged.
         """
         numbers = [self.number_of(entrant, index) for index in range(len(self.seeds))]
         folders = [self._files.model(number) for number in numbers]
         try:
             return [TrainedModel.load(folder) for folder in folders]
-        except (OSError, ValueError) as error:
+        except DAMAGE_OF_MODELS as error:
             raise WorkFailedError(
-                f"a model of {entrant.name} cannot be read again ({error}); promote again"
+                f"a model of {entrant.name} cannot be read again ({one_line(error)}); promote again"
             ) from error
 
     def _keep_model(self, number: int, entrant: Entrant) -> None:

@@ -5,7 +5,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from search.identity import StudyIdentity
 from search.promotion_plan import PromotionPlan
+from search.seeded_trainings import Entrant
+from search.seeds import final_seed
 from tracking.location import TrackingLocation, without_password
 
 PROJECT = Path(__file__).absolute().parents[1]
@@ -28,15 +31,28 @@ def promote_command(study: str, flags: Mapping[str, str | Path | None]) -> str:
     return shlex.join(words)
 
 
-def promotion_commands(
+def promotion_command(
     study: str, plan: PromotionPlan, flags: Mapping[str, str | Path | None]
-) -> dict[str, str]:
-    """Return what reproduces a promotion, by what it does."""
-    words = [f"--top {plan.top}", f"--seeds {plan.seeds}", f"--final-seeds {plan.final_seeds}"]
-    words += [f"--max-epochs {plan.max_epochs}", f"--paper-epochs {plan.paper_epochs}"]
+) -> str:
+    """Return what does a promotion again, with all that was left out when it was begun."""
+    words = ["--top", plan.top, "--seeds", plan.seeds, "--final-seeds", plan.final_seeds]
+    words += ["--max-epochs", plan.max_epochs, "--paper-epochs", plan.paper_epochs]
     chosen = {"--refit": plan.refit, "--allow-tie": plan.allow_tie, "--again": True}
     words += [flag for flag, given in chosen.items() if given]
-    return {"the whole promotion": " ".join([promote_command(study, flags), *words])}
+    return f"{promote_command(study, flags)} {shlex.join(map(str, words))}"
+
+
+def train_command(
+    config: Path, entrant: Entrant, seeds: int, identity: StudyIdentity, data_dir: Path
+) -> str:
+    """Return what trains a configuration again on the seeds of a final, without Ray."""
+    text = ["--text", identity.text.way]
+    if identity.text.encoder is not None:
+        text += ["--text-encoder", identity.text.encoder.name]
+    words = [_python(), "-m", "dlf.train", "--config", str(_from_here(config))]
+    words += ["--dataset", identity.dataset, "--data-dir", str(data_dir), *text]
+    words += ["--seeds", str(seeds), "--first-seed", str(final_seed(0))]
+    return shlex.join([*words, "--max-epochs", str(entrant.max_epochs)])
 
 
 def resume_command(study: str) -> str:

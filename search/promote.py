@@ -11,24 +11,19 @@ registered in MLflow as dlf-<dataset> under the alias `champion`.
 """
 
 import sys
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset
-from dlf.whole_file import replaced_whole
 from search.checkpoints import Checkpoints
+from search.conclusion import conclude
 from search.driver_lock import hold_study
 from search.engine import local_ray
-from search.hand_over import hand_over
-from search.next_steps import promotion_commands, resume_command
+from search.next_steps import resume_command
 from search.promotion import Promotion
-from search.promotion_plan import RESULT_FILE, PromotionFolder, PromotionPlan
+from search.promotion_plan import PromotionFolder, PromotionPlan
 from search.promotion_request import PromotionRequest, plan_promotion, read_request
-from search.promotion_result import PromotionResult, result_of
-from search.reported_promotion import reported
 from search.resources import Resources, fit_resources
 from search.study import OpenStudy, StudyPlace
 from search.tracked_study import tracked_study
@@ -39,14 +34,8 @@ from tracking.journal import TRACKING_FILE
 from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.progress import Bounds, Progress
-from tracking.promotion_report.records import NotRegistered, PromotionReport, Registered
-from tracking.promotion_report.remarks import remarks
-from tracking.promotion_report.verdict import verdict
-from tracking.promotion_report.writing import write_promotion
 from tracking.recorder import Recorders
 from tracking.records import Ending, Summary
-from tracking.registry import PREVIOUS
-from tracking.run_links import run_links, study_link
 
 
 def main() -> int:
@@ -109,7 +98,6 @@ def promote(
     location: TrackingLocation,
 ) -> int:
     """Train, decide, read the test split, hand the model over, and print what it came to."""
-    started = time.monotonic()
     most = len(plan.finalists) * plan.seeds + 2 * plan.final_seeds
     shown = Progress(Bounds(trials=most))
     onlookers = [] if request.json_only else [onlooker_on(sys.stdout, shown)]
@@ -135,7 +123,7 @@ def promote(
     )
     summary, done = Summary(ending=Ending.FAILED), False
     try:
-        result, words = conclude(request, opened, promotion, location, started)
+        result, words = conclude(promotion, opened, location, flags_of(request))
         metrics = {} if result.test is None else result.test.named()
         summary, done = Summary(ending=Ending.FINISHED, metrics=metrics), True
     except KeyboardInterrupt:
@@ -153,74 +141,6 @@ def promote(
     return EXIT_DONE
 
 
-def conclude(
-    request: PromotionRequest,
-    opened: OpenStudy,
-    promotion: Promotion,
-    location: TrackingLocation,
-    started: float,
-) -> tuple[PromotionResult, str]:
-    """Go through a promotion to its end; return its result, and the same in words."""
-    identity, place = opened.identity, promotion.place
-    trained = promotion.train()
-    compared, on_test, registered = trained.against_champion, None, None
-    if compared is None or compared.clearly_better:
-        on_test = promotion.read_test_split(trained)
-    links = links_of(location, opened.key, promotion.mlflow)
-    registration: Registered | NotRegistered = NotRegistered(
-        reason="the registered champion is not clearly beaten on validation"
-    )
-
-    def report() -> PromotionReport:
-        return reported(
-            promotion,
-            identity,
-            trained,
-            on_test,
-            registration,
-            commands=promotion_commands(request.study, promotion.plan, flags_of(request)),
-            links=links,
-            trial_links=links_of_trials(location, opened.key),
-        )
-
-    if on_test is not None:
-        registered = hand_over(
-            promotion,
-            identity,
-            trained,
-            on_test,
-            location,
-            description=" ".join(verdict(report()).sentences),
-            links=links,
-        )
-        registration = Registered(
-            model=registered.model,
-            version=registered.version,
-            alias=registered.alias,
-            former=registered.former,
-            former_alias=PREVIOUS,
-        )
-    final = report()
-    page, _ = write_promotion(final, place.folder)
-    result = result_of(
-        promotion,
-        trained,
-        on_test,
-        registered,
-        report=page,
-        seconds=time.monotonic() - started,
-    )
-    with replaced_whole(place.folder / RESULT_FILE) as unfinished:
-        unfinished.write_text(result.model_dump_json(indent=2), encoding="utf-8")
-    lines = ["", *verdict(final).sentences, "", *remarks(final), "", f"read the report:  {page}"]
-    if registered is not None:
-        lines.append(
-            f"registered: {registered.model} version {registered.version}, alias "
-            f"{registered.alias}, in {location.shown}"
-        )
-    return result, "\n".join(lines)
-
-
 def flags_of(request: PromotionRequest) -> Mapping[str, str | Path | None]:
     """Return where things lie, for commands that are shown."""
     return {
@@ -229,21 +149,6 @@ def flags_of(request: PromotionRequest) -> Mapping[str, str | Path | None]:
         "--storage": request.storage,
         "--tracking-uri": request.tracking_uri,
     }
-
-
-def links_of(location: TrackingLocation, key: str, mlflow: MlflowRecorder) -> Mapping[str, str]:
-    """Return the addresses of the study's run and of the promotion's, as far as they are known."""
-    found = {"run of the promotion": mlflow.link()}
-    with suppress(BadInputError):
-        found["run of the study"] = study_link(location, key)
-    return {name: link for name, link in found.items() if link is not None}
-
-
-def links_of_trials(location: TrackingLocation, key: str) -> Mapping[int, str]:
-    """Return the addresses of the study's trials, as far as they are known."""
-    with suppress(BadInputError):
-        return run_links(location, key)
-    return {}
 
 
 if __name__ == "__main__":

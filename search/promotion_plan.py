@@ -88,7 +88,7 @@ class PromotionFolder:
         """
         file = self.folder / PLAN_FILE
         try:
-            return PromotionPlan.model_validate_json(file.read_text(encoding="utf-8"))
+            return PromotionPlan.model_validate_json(file.read_bytes())
         except (OSError, ValidationError) as error:
             raise BadInputError(
                 f"{file} cannot be read, so that this promotion cannot go on; begin another one"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dlf.command import BadInputError, CommandParser, count_int, positive_int, seed_int
 from dlf.data import DATASETS
-from dlf.text.source import TEXT_WAYS, TextWay
+from dlf.text.arguments import add_text_flags
+from dlf.text.source import TextWay
 from search.arguments import SharedRequest, add_shared_flags
 from search.budget import duration, target
 from search.samplers import SAMPLERS, SamplerName
@@ -73,17 +74,7 @@ def read_request() -> SearchRequest:
     add("--seed", type=seed_int, metavar="N", help="of the whole search; left out: 0")
     _add_budgets(add)
     _add_search(add)
-    add(
-        "--text",
-        choices=TEXT_WAYS,
-        help="features of the file, of a frozen encoder, or of one that learns along; left out: "
-        "the strongest that the machine allows",
-    )
-    add(
-        "--text-encoder",
-        metavar="NAME",
-        help="minilm, a name on the Hugging Face hub, or a folder; left out: the one at hand",
-    )
+    add_text_flags(parser)
     add(
         "--tracking-offline",
         action="store_true",

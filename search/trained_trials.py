@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from dlf.best_model import best_model
 from dlf.config import Config
 from dlf.modalities import InputSizes
-from dlf.model import DLF
-from dlf.text.finetuned import untrained_encoder
-from dlf.trained_model import ModelCard, TrainedModel
+from dlf.trained_model import TrainedModel
 from dlf.training import EpochRecord
 from search.trial_data import TrialData
 
@@ -21,17 +20,13 @@ def model_of(
     state: dict[str, Any], config: Config, data: TrialData, sizes: InputSizes
 ) -> TrainedModel:
     """Return the model of one seed, from its part of a checkpoint."""
-    history = [EpochRecord.model_validate(record) for record in state["history"]]
-    best = history[history[-1].best_epoch - 1]
-    model = DLF(config.model, sizes, untrained_encoder(data.text))
-    model.load_state_dict(state["best_weights"])
-    card = ModelCard(
+    return best_model(
+        config,
+        state["best_weights"],
+        [EpochRecord.model_validate(record) for record in state["history"]],
+        seed=state["seed"],
+        sizes=sizes,
         dataset=data.dataset,
         dataset_digest=data.dataset_digest,
         text=data.text,
-        sizes=sizes,
-        seed=state["seed"],
-        epoch=best.epoch,
-        valid=best.valid,
     )
-    return TrainedModel(model, config, card)

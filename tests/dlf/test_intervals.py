@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dlf.intervals import (
     RESAMPLES,
@@ -19,6 +20,13 @@ from dlf.metrics import Metrics, compute_metrics
 
 CLIPS = 229
 TRUE_MAE = 0.9
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Thousands of small products are slower on several threads, the more so on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 def planted_errors(seeds: int, replicates: int) -> Iterator[NDArray[np.float64]]:
@@ -36,7 +44,8 @@ def holds(interval: Interval, value: float) -> bool:
 
 def sentiment(rng: np.random.Generator, *, clips: int) -> NDArray[np.float32]:
     """Return labels in steps of a third, some of which are 0, as MOSI has them."""
-    return (np.clip(rng.normal(0, 1.6, clips), -3, 3) * 3).round().astype(np.float32) / 3
+    thirds = (np.clip(rng.normal(0, 1.6, clips), -3, 3) * 3).round()
+    return (thirds / 3).astype(np.float32)
 
 
 def planted_predictions(
@@ -105,6 +114,23 @@ def test_resampled_metrics_are_those_of_the_drawn_clips() -> None:
             expected = compute_metrics(predictions[drawn], labels[drawn])
             got = {name: each[position] for name, each in found.items()}
             assert got == pytest.approx(expected.model_dump(), abs=1e-6)
+
+
+def test_predictions_that_do_not_vary_on_a_resample_have_no_correlation() -> None:
+    """Whatever rounding leaves of their variance."""
+    rng = np.random.default_rng(4)
+    labels = np.float32([-1, 2, 1])
+    weights = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0]])
+    for same, other in rng.normal(0, 1, (50, 2)):
+        predictions = np.float32([same, same, other])
+        assert resampled_metrics(predictions, labels, weights)["corr"].tolist() == [0, 0]
+
+
+def test_two_seeds_spread_as_students_t_says() -> None:
+    values = redrawn_means(np.tile([0.0, 1.0], (RESAMPLES, 1)))
+    assert np.quantile(values, [0.025, 0.5, 0.975]) == pytest.approx(
+        [0.5 - 0.5 * 12.706, 0.5, 0.5 + 0.5 * 12.706], rel=0.01
+    )
 
 
 def test_means_are_those_of_the_seeds() -> None:

@@ -114,6 +114,12 @@ class TestPredictions:
         assert np.abs(found.sentiment).max() == 3
         assert max(np.abs(values).max() for values in found.by_modality.values()) == 3
 
+    def test_one_that_is_no_number_is_refused(self, model: Path, valid: Split) -> None:
+        rows = rows_of(valid)[:2]
+        rows[1]["audio"] = [[1e38] * valid.audio.values.shape[1]]
+        with pytest.raises(BadInputError, match="the prediction of row 1 is not a number"):
+            Predictor.load(model).predict(rows)
+
     def test_classes_are_whole_and_halves_go_to_even(self) -> None:
         sentiment = np.array([-3, -2.5, -0.5, 0.49, 0.5, 1.5, 3], np.float32)
         table = Predictions(sentiment, {"audio": sentiment}).columns()

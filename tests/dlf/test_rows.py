@@ -232,7 +232,7 @@ def test_a_text_that_a_model_cannot_take_is_refused(
 
 
 def test_what_is_no_row_is_refused(precomputed: RowReader) -> None:
-    with pytest.raises(BadInputError, match="there are no rows; give at least one"):
+    with pytest.raises(BadInputError, match="there are no rows with any of text, audio and vision"):
         precomputed.clips([])
     with pytest.raises(BadInputError, match=r"row 1 is a list where columns by name are expected"):
         precomputed.clips([row_of(), [1, 2]])  # type: ignore[list-item]

@@ -55,7 +55,7 @@ def test_faults_of_a_data_frame_are_named(model: Path) -> None:
         served.predict(frame)
     with pytest.raises(BadInputError, match="row 0: vision is missing"):
         served.predict(pd.DataFrame(ROWS).drop(columns="vision"))
-    with pytest.raises(BadInputError, match="there are no rows"):
+    with pytest.raises(BadInputError, match="there are no rows with any"):
         served.predict(pd.DataFrame(columns=["text", "audio", "vision"]))
     with pytest.raises(BadInputError, match="row 0 has label, which no model takes"):
         served.predict(pd.DataFrame(ROWS).assign(label=1.0))

@@ -1,13 +1,23 @@
 """Paired comparisons on differences that were planted."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dlf.intervals import Interval
 from search.comparison import BEATS_PAPER, Comparison, beats_paper, compare
 
 CLIPS = 229
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Thousands of small products are slower on several threads, the more so on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 def planted_pair(

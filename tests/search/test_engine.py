@@ -25,7 +25,7 @@ from search.ledger import TrialLedger
 from search.resources import Resources, fit_resources
 from search.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace, record_of
 from search.trial_data import TrialData
-from search.trials import TrialPlan, TrialSource
+from search.trials import TrialPlan, TrialSource, Wait
 from tests.conftest import TINY_CLIPS
 from tests.support.memory_recorder import MemoryRecorder
 from tracking.predictions import read_predictions
@@ -50,7 +50,7 @@ class ListedTrials(TrialSource):
         self.outcomes: dict[int, Outcome] = {}
         self.notes: dict[int, list[str]] = {}
 
-    def next_trial(self) -> TrialPlan | None:
+    def next_trial(self) -> TrialPlan | Wait | None:
         return self.left.pop(0) if self.left else None
 
     def report(self, number: int, record: EpochRecord) -> Outcome | None:
@@ -64,6 +64,24 @@ class ListedTrials(TrialSource):
 
     def note(self, number: int, text: str) -> None:
         self.notes.setdefault(number, []).append(text)
+
+
+class WaitingTrials(ListedTrials):
+    """Hands out a trial only once the former one has ended."""
+
+    def __init__(self, configs: Iterable[Config]) -> None:
+        super().__init__(configs, stopped=-1)
+        self.handed_out: list[int] = []
+        self.waits = 0
+
+    def next_trial(self) -> TrialPlan | Wait | None:
+        if len(self.handed_out) > len(self.outcomes):
+            self.waits += 1
+            return Wait()
+        plan = super().next_trial()
+        if isinstance(plan, TrialPlan):
+            self.handed_out.append(plan.number)
+        return plan
 
 
 class FolderlessTrainable(DLFTrainable):
@@ -239,6 +257,18 @@ def test_no_more_trials_run_at_once_than_fit_or_are_wanted() -> None:
     assert math.isclose(all_that_fit.gpus_per_trial, 0) or all_that_fit.gpus_per_trial == 0.25
     assert fit_resources(1, 0, 1).max_concurrent == 1
     assert fit_resources(1, 0, 10_000).max_concurrent == fit_resources(1, 0, None).max_concurrent
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_trial_may_be_waited_for(workplace: Workplace, tmp_path: Path) -> None:
+    """There would be room for two at once; each waits for the former one."""
+    workplace = workplace.model_copy(update={"checkpoints": Checkpoints(folder=tmp_path / "c")})
+    source = WaitingTrials([SMALL, DIVERGING, SMALL])
+    run_trials(TrialLedger(source, MemoryRecorder()), workplace, tmp_path)
+    states = {number: outcome.state for number, outcome in source.outcomes.items()}
+    assert states == {0: TrialState.COMPLETE, 1: TrialState.FAILED, 2: TrialState.COMPLETE}
+    assert source.handed_out == [0, 1, 2]
+    assert source.waits > 0
 
 
 @pytest.mark.usefixtures("ray_here")

@@ -3,10 +3,14 @@
 import shlex
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from search.next_steps import PROJECT, look_command, promote_command
+from search.next_steps import PROJECT, look_command, promote_command, promotion_commands
+from search.promotion_plan import PromotionPlan, now
+from search.promotion_request import read_request
+from tests.support.seeded_trainings import entrant
 from tracking.location import resolve
 
 
@@ -42,3 +46,37 @@ def test_the_promotion_is_typed_as_it_works(
     assert words[words.index("--data-dir") + 1] == "my data"
     assert "--tracking-uri" not in words
     assert "secret" not in command
+
+
+@pytest.mark.parametrize(
+    ("refit", "allow_tie", "again"),
+    [(False, False, False), (True, False, True), (False, True, False)],
+)
+def test_a_promotion_is_reproduced_by_a_command_that_says_all_of_its_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refit: bool, allow_tie: bool, again: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = PromotionPlan(
+        key="a key",
+        begun=now(),
+        top=3,
+        seeds=4,
+        final_seeds=6,
+        max_epochs=20,
+        paper_epochs=90,
+        refit=refit,
+        allow_tie=allow_tie,
+        only_if_better=False,
+        again=again,
+        finalists=(entrant(0),),
+    )
+    flags = {"--data-dir": Path("my data"), "--storage": None}
+    (command,) = promotion_commands("mosi-1", plan, flags).values()
+    with patch.object(sys, "argv", shlex.split(command)[1:]):
+        request = read_request()
+    assert (request.study, request.data_dir) == ("mosi-1", Path("my data"))
+    flags_of_plan = ("top", "seeds", "final_seeds", "max_epochs", "paper_epochs")
+    for flag in (*flags_of_plan, "refit", "allow_tie", "only_if_better"):
+        assert getattr(request, flag) == getattr(plan, flag), flag
+    assert request.again, "the promotion that is reproduced has read the split"
+    assert not request.resume

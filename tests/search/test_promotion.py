@@ -1,233 +1,301 @@
-"""Who is promoted, on which seeds, and what is kept when the last step fails."""
+"""Whole promotions on a real Ray: what they decide, keep, register and read, and how they go on."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from PIL import Image
+from mlflow import MlflowClient
 
-from dlf.batching import Clips
-from dlf.command import BadInputError, WorkFailedError
-from dlf.config import Config
-from dlf.data import open_test_split, read_manifest
-from dlf.inference import predict
-from dlf.replicates import Replicates
-from dlf.text.source import TextSource
-from dlf.trained_model import TrainedModel
-from dlf.training import EpochRecord, Training
-from search import promote
-from search.budget import Budget
-from search.checkpoints import Checkpoints
-from search.final_figures import CLASSES_FILE, PROJECTION_FILE, TEST_PREDICTIONS_FILE
-from search.finalists import Finalist, FinalistTrials, choose_finalists
-from search.promotion import Promotion
-from search.resources import Resources
-from search.seeds import PROMOTION_SEEDS
-from search.study_records import finished_trials
-from search.trainable import Workplace
-from search.trial_data import TrialData
-from search.verdict import test_reads as reads_of
+from dlf.command import WorkFailedError
+from dlf.data import open_test_split
+from dlf.training import EpochRecord
+from search.final_figures import CLASSES_FILE, PROJECTION_FILE
+from search.promotion import TEST_PREDICTIONS_FILE, Promotion
+from search.promotion_plan import RESULT_FILE
+from search.seeds import FINAL_SEEDS, PROMOTION_SEEDS
+from search.test_split import readings_of
+from tests.support.epoch_records import epoch_record
 from tests.support.mlflow_server import unused_port
-from tests.support.searches import run_here
+from tests.support.promotions import FEW, Promoted
 from tests.support.simulation import SimulatedSearch
 from tracking.location import resolve
 from tracking.predictions import read_predictions
-from tracking.records import Outcome, TrialState
-
-SMALL = Config().with_values(
-    {"width": 8, "heads": 2, "encoder_layers": 1, "attractor_layers": 1, "memory_layers": 1}
-)
+from tracking.registry import champion_of
 
 
-def finalist(number: int) -> Finalist:
-    return Finalist(number=number, params={"margin": 0.1 * number}, config=SMALL)
-
-
-def test_the_best_trials_and_the_papers_are_finalists(simulated: SimulatedSearch) -> None:
-    study = simulated.run(30)
-    ranked = [trial.number for trial in finished_trials(study)]
-    assert ranked[0] != 0
-    chosen = choose_finalists(study, simulated.identity, top=2)
-    assert [each.number for each in chosen] == [*ranked[:2], 0]
-    assert chosen[-1].config == simulated.identity.base
-    assert chosen[0].config.loss.margin == study.trials[ranked[0]].params["margin"]
-
-
-def test_the_papers_configuration_is_not_tried_twice(simulated: SimulatedSearch) -> None:
-    study = simulated.run(4, curve=lambda plan, epoch: 1.0 + plan.number - epoch / 100)
-    assert [each.number for each in choose_finalists(study, simulated.identity, top=1)] == [0]
-
-
-def test_a_study_without_a_complete_trial_is_refused(simulated: SimulatedSearch) -> None:
-    study = simulated.run(1, budget=Budget(trials=1, epochs=1), curve=lambda *_: 1.0)
-    with pytest.raises(BadInputError, match="no complete trial"):
-        choose_finalists(study, simulated.identity, top=1)
-
-
-def test_every_finalist_gets_the_same_fresh_seeds() -> None:
-    trials = FinalistTrials([finalist(3), finalist(0)], seeds=3)
-    plans = []
-    while plan := trials.next_trial():
-        plans.append(plan)
-    assert [plan.number for plan in plans] == list(range(6))
-    seeds = [seed for plan in plans for seed in plan.seeds]
-    assert seeds[:3] == seeds[3:]
-    assert min(seeds) >= PROMOTION_SEEDS
-    assert len(set(seeds)) == 3
-
-
-def test_the_lowest_mean_wins_not_the_lowest_value(
-    record_of_mae: Callable[..., EpochRecord],
-) -> None:
-    trials = FinalistTrials([finalist(3), finalist(0)], seeds=2)
-    for number, mae in enumerate((0.5, 1.5, 0.8, 0.9)):
-        trials.report(number, record_of_mae(1, mae, mae))
-    assert trials.valid_mae(finalist(3)) == [0.5, 1.5]
-    assert trials.winner().number == 0
-
-
-def test_a_failed_training_ends_the_promotion_before_the_test_split() -> None:
-    trials = FinalistTrials([finalist(3)], seeds=2)
-    trials.refuse_failures()
-    trials.end(1, Outcome(state=TrialState.FAILED, reason="loss/total is nan"))
-    with pytest.raises(WorkFailedError, match=r"loss/total is nan.*test split was not opened"):
-        trials.refuse_failures()
-
-
-def test_a_promotion_whose_server_is_away_leaves_no_folder(
-    simulated: SimulatedSearch, tiny_data: Path, ray_here: None
-) -> None:
-    digest = read_manifest("synthetic", tiny_data).digest
-    simulated.identity = simulated.identity.model_copy(update={"dataset_digest": digest})
-    simulated.run(1)
-    place, server = simulated.place, f"http://127.0.0.1:{unused_port()}"
-    words = ["--study", place.name, "--output", str(place.folder.parent)]
-    words += ["--data-dir", str(tiny_data), "--tracking-uri", server]
-    refused = run_here(promote.main, "promote", *words)
-    assert refused.code == 2
-    assert refused.err == f"the tracking store {server} cannot be used: Connection refused\n"
-    assert not (place.folder / "promotions").exists()
+def new_study(tiny_data: Path, folder: Path, record_of_mae: Callable[..., EpochRecord]) -> Promoted:
+    return Promoted(SimulatedSearch(folder / "runs", record_of_mae), tiny_data, folder)
 
 
 @pytest.fixture
-def promotion(
+def study(
+    tiny_data: Path, tmp_path: Path, record_of_mae: Callable[..., EpochRecord], ray_here: None
+) -> Promoted:
+    """A study that nobody has promoted."""
+    return new_study(tiny_data, tmp_path, record_of_mae)
+
+
+class Done:
+    """A promotion that has ended, and what it left."""
+
+    def __init__(self, study: Promoted, *words: str | int) -> None:
+        self.study = study
+        done = study.promote(*FEW, *words, "--json")
+        assert done.code == 0, done.err
+        self.result: dict[str, Any] = json.loads(done.out)
+        self.folder = study.last.folder
+        self.client = MlflowClient(study.tracking)
+
+    @property
+    def runs(self) -> Mapping[str, Any]:
+        """The promotion's runs in MLflow, by name."""
+        (experiment,) = [e for e in self.client.search_experiments() if e.name == "dlf-synthetic"]
+        found = self.client.search_runs([experiment.experiment_id])
+        return {run.info.run_name: run for run in found}
+
+
+@pytest.fixture(scope="module")
+def done(
     tiny_data: Path,
-    tmp_path: Path,
-    simulated: SimulatedSearch,
-    record_of_mae: Callable[..., EpochRecord],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Any:
-    """A promotion whose trainings are done."""
-    monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
-    manifest = read_manifest("synthetic", tiny_data)
-    data = TrialData(
-        dataset="synthetic",
-        dataset_digest=manifest.digest,
-        data_dir=tiny_data,
-        text=TextSource(way="precomputed"),
-    )
-    manifest, train, valid = data.open()
-    trials = FinalistTrials([Finalist(number=0, params={}, config=SMALL)], seeds=2)
-    checkpoints = Checkpoints(folder=tmp_path / "checkpoints")
-    for number in range(2):
-        sizes = data.sizes(manifest, SMALL)
-        training = Replicates([Training(SMALL, sizes, train, valid, seed=number, max_epochs=3)])
-        while not training.finished:
-            trials.report(number, training.train_epoch())
-        checkpoints.write(number, training.state())
-    folder = tmp_path / "promotion"
-    folder.mkdir()
-    resources = Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=1)
-    promotion = Promotion(
-        study=simulated.run(1),
-        trials=trials,
-        workplace=Workplace(data=data, max_epochs=1, resources=resources, checkpoints=checkpoints),
-        folder=folder,
-        location=resolve(f"sqlite:///{tmp_path}/ml.db"),
-        mlflow=SimpleNamespace(run_id=lambda number: f"run-{number}"),  # type: ignore[arg-type]
-    )
-    return SimpleNamespace(promotion=promotion, folder=folder)
+    tmp_path_factory: pytest.TempPathFactory,
+    ray_here: None,
+) -> Done:
+    """A promotion that nothing went wrong with."""
+    return Done(new_study(tiny_data, tmp_path_factory.mktemp("promoted"), epoch_record))
 
 
-def test_a_registry_that_fails_loses_neither_model_nor_test_metrics(
-    promotion: Any, monkeypatch: pytest.MonkeyPatch
+def test_the_result_is_what_other_tools_rely_on(done: Done) -> None:
+    result = done.result
+    assert result["study"] == done.study.place.name
+    assert set(result["winner"]) == {"number", "params"}
+    assert (result["model"], result["version"], result["alias"]) == ("dlf-synthetic", 1, "champion")
+    numbers = [finalist["number"] for finalist in result["finalists"]]
+    assert len(numbers) == 2
+    assert 0 in numbers
+    for finalist in result["finalists"]:
+        assert len(finalist["valid_mae"]) == 2
+        assert finalist["mean"] == pytest.approx(np.mean(finalist["valid_mae"]))
+        low, high = finalist["interval"]
+        assert low <= finalist["mean"] <= high
+    test = result["test"]
+    assert set(test["intervals"]) == {"mae", "corr", "acc7", "acc5", "acc2", "f1"}
+    for name, (low, high) in test["intervals"].items():
+        assert low <= test[name] <= high
+    assert json.loads((done.folder / RESULT_FILE).read_text()) == result
+
+
+def test_what_is_kept_is_what_the_further_seeds_say(done: Done) -> None:
+    result = done.result
+    difference = result["difference"]
+    assert difference["seeds"] == 2
+    clear = difference["interval"]["high"] < 0
+    assert result["paper_beaten"] == clear
+    assert (result["winner"]["number"] != 0) == clear
+
+
+def test_every_training_is_a_run_nested_in_the_promotions(done: Done) -> None:
+    parent = done.runs[f"promotion of {done.study.place.name}"]
+    nested = {
+        name: run
+        for name, run in done.runs.items()
+        if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
+    }
+    candidate = next(f["number"] for f in done.result["finalists"] if f["number"])
+    names = [f"trial {candidate}", "trial 0 (paper)"]
+    wanted = {
+        f"{name}, {kind} {i}" for name in names for kind in ("seed", "final seed") for i in "01"
+    }
+    assert set(nested) == wanted
+    assert {run.info.status for run in nested.values()} == {"FINISHED"}
+    seeds = {name: int(run.data.tags["dlf.seed"]) for name, run in nested.items()}
+    assert {s for n, s in seeds.items() if "final" not in n} == {
+        PROMOTION_SEEDS,
+        PROMOTION_SEEDS + 1,
+    }
+    assert {s for n, s in seeds.items() if "final" in n} == {FINAL_SEEDS, FINAL_SEEDS + 1}
+    files = {file.path for file in done.client.list_artifacts(parent.info.run_id)}
+    figures = {CLASSES_FILE, PROJECTION_FILE, TEST_PREDICTIONS_FILE}
+    assert files >= {"promotion.html", "promotion.md", *figures}
+    assert parent.data.metrics["test/mae"] == pytest.approx(done.result["test"]["mae"])
+
+
+def test_nothing_but_the_promotions_own_run_and_the_registered_one_has_test_metrics(
+    done: Done,
 ) -> None:
+    version = done.client.get_model_version("dlf-synthetic", "1")
+    tested = {
+        run.info.run_id
+        for run in done.runs.values()
+        if any(name.startswith("test/") for name in run.data.metrics)
+    }
+    parent = done.runs[f"promotion of {done.study.place.name}"]
+    assert tested == {parent.info.run_id, version.run_id}
+
+
+def test_the_test_predictions_are_those_of_every_final_model(done: Done) -> None:
+    table = read_predictions(done.folder / "artifacts" / TEST_PREDICTIONS_FILE)
+    with patch("dlf.data.store._test_split_sealed", False):
+        test = open_test_split("synthetic", done.study.data_dir)
+    assert list(table.ids) == test.ids
+    np.testing.assert_array_equal(table.labels, test.labels)
+    assert set(table.others) == {f"{name}_{i}" for name in ("candidate", "paper") for i in range(2)}
+    kept = "candidate" if done.result["winner"]["number"] else "paper"
+    errors = [np.abs(table.others[f"{kept}_{i}"] - test.labels).mean() for i in range(2)]
+    assert done.result["test"]["mae"] == pytest.approx(np.mean(errors), rel=1e-5)
+
+
+def test_the_version_says_where_it_comes_from(done: Done) -> None:
+    version = done.client.get_model_version("dlf-synthetic", "1")
+    tags = version.tags
+    assert tags["dlf.promoted_study"] == done.study.place.name
+    assert tags["dlf.promoted_trial"] == str(done.result["winner"]["number"])
+    assert tags["dlf.dataset_digest"] == done.study.identity.dataset_digest
+    assert {"dlf.code", "dlf.packages", "dlf.text", "dlf.link.run_of_the_promotion"} <= set(tags)
+    assert "paper's configuration" in version.description
+
+
+def test_the_study_remembers_the_reading_and_a_second_one_must_be_asked_for(done: Done) -> None:
+    (reading,) = readings_of(done.study.opened.study)
+    assert reading.promotion == done.folder.name
+    refused = done.study.promote(*FEW)
+    assert refused.code == 2
+    assert "--again reads it once more" in refused.err
+    assert len(list(done.folder.parent.iterdir())) == 1
+
+
+def test_a_second_reading_is_told_and_the_former_champion_becomes_previous(
+    study: Promoted,
+) -> None:
+    first = Done(study)
+    second = Done(study, "--again")
+    assert (first.result["version"], second.result["version"]) == (1, 2)
+    assert second.result["finalists"] == first.result["finalists"]
+    model = second.client.get_registered_model("dlf-synthetic")
+    assert model.aliases == {"champion": "2", "previous": "1"}
+    readings = readings_of(study.opened.study)
+    assert [each.promotion for each in readings] == [first.folder.name, second.folder.name]
+    for reading in readings:
+        assert reading.promotion in (second.folder / "promotion.md").read_text()
+
+
+def test_a_promotion_that_was_interrupted_goes_on_and_trains_nothing_twice(
+    study: Promoted,
+) -> None:
+    ended: list[int] = []
+    keep = Promotion._run
+
+    def run_once(self: Promotion, trainings: Any) -> None:
+        ended.append(len(trainings.ended_before))
+        keep(self, trainings)
+        if len(ended) == 1:
+            raise KeyboardInterrupt
+
+    with patch.object(Promotion, "_run", run_once):
+        broken = study.promote(*FEW)
+        assert broken.code == 130
+        assert "--resume" in broken.err
+        done = study.promote("--resume", "--json")
+    assert done.code == 0, done.err
+    assert ended == [0, 4, 0]
+    runs = MlflowClient(study.tracking).search_runs(["1"])
+    names = [run.info.run_name for run in runs]
+    assert len(names) == len(set(names)) == 9
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_a_registry_that_fails_loses_nothing_and_test_is_not_read_again(study: Promoted) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise WorkFailedError("dlf-synthetic could not be registered")
 
-    monkeypatch.setattr("search.promotion.register_champion", refuse)
-    with pytest.raises(WorkFailedError, match="are kept in"):
-        promotion.promotion.hand_over()
-    assert json.loads((promotion.folder / "test.json").read_text())["mae"] > 0
-    assert (promotion.folder / "model" / "model.safetensors").exists()
-    kept = {file.name for file in (promotion.folder / "artifacts").iterdir()}
-    assert kept == {TEST_PREDICTIONS_FILE, CLASSES_FILE, PROJECTION_FILE}
-    assert reads_of(promotion.promotion.study) == 1
+    with patch("search.hand_over.register_champion", refuse):
+        failed = study.promote(*FEW)
+    assert failed.code == 1
+    assert "dlf-synthetic could not be registered" in failed.err
+    assert "--resume goes on from there" in failed.err
+    with patch("search.test_split.open_test_split", refuse):
+        done = study.promote("--resume", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["version"] == 1
+    assert len(readings_of(study.opened.study)) == 1
+    assert (study.last.folder / "promotion.html").exists()
 
 
-def test_the_registered_model_is_the_best_on_validation_with_its_own_test_metrics(
-    promotion: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_champion_that_is_not_clearly_beaten_stays_and_test_stays_shut(study: Promoted) -> None:
+    first = Done(study)
+    second = study.promote(*FEW, "--again", "--only-if-better", "--json")
+    assert second.code == 0, second.err
+    result = json.loads(second.out)
+    assert (result["version"], result["test"]) == (None, None)
+    champion = champion_of(resolve(study.tracking), "synthetic")
+    assert champion is not None
+    assert champion.version == first.result["version"]
+    assert len(readings_of(study.opened.study)) == 1
+    assert "champion" in (study.last.folder / "promotion.md").read_text()
+
+
+def test_a_refit_trains_on_train_and_valid_for_the_epochs_of_the_race(study: Promoted) -> None:
+    done = Done(study, "--refit")
+    finals = [
+        json.loads(file.read_text())
+        for file in (done.folder / "trainings").glob("training-*.json")
+        if json.loads(file.read_text())["seed"] >= FINAL_SEEDS
+    ]
+    assert len(finals) == 4
+    assert all(epoch["valid"] is None for training in finals for epoch in training["history"])
+    assert done.result["test"]["mae"] > 0
+    assert "train and valid" in (done.folder / "promotion.md").read_text()
+
+
+def test_what_a_refit_leaves_can_be_tied(study: Promoted) -> None:
+    done = Done(study, "--allow-tie")
+    candidate = min(done.result["finalists"], key=lambda finalist: finalist["mean"])
+    assert done.result["winner"]["number"] == candidate["number"]
+
+
+def test_a_dry_run_says_who_would_race_and_trains_nothing(study: Promoted) -> None:
+    told = study.promote(*FEW, "--dry-run")
+    assert told.code == 0
+    assert "trial 0 (paper); 2 to 2 seeds each" in told.out
+    assert not (study.place.folder / "promotions").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--seeds", 1), "one seed has no spread"),
+        (("--refit", "--only-if-better"), "leave one of the two out"),
+        (("--resume",), "has no promotion that was broken off"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    study: Promoted, words: tuple[str | int, ...], sentence: str
 ) -> None:
-    registered: dict[str, Any] = {}
-
-    def register(_location: object, **named: Any) -> SimpleNamespace:
-        registered.update(named)
-        return SimpleNamespace(model="dlf-synthetic", version=1, alias="champion")
-
-    monkeypatch.setattr("search.promotion.register_champion", register)
-    result = promotion.promotion.hand_over()
-    maes = promotion.promotion.trials.valid_mae(promotion.promotion.trials.winner())
-    assert registered["run_id"] == f"run-{maes.index(min(maes))}"
-    assert TrainedModel.load(registered["folder"]).card.valid.mae == min(maes)
-    assert registered["metrics"]["test/mae"] != result.test.mae
-    assert set(registered["metrics"]) == {f"test/{name}" for name in type(result.test).model_fields}
+    refused = study.promote(*words)
+    assert refused.code == 2
+    assert sentence in refused.err
+    assert "Traceback" not in refused.err
 
 
-def accept(_location: object, **_named: object) -> SimpleNamespace:
-    return SimpleNamespace(model="dlf-synthetic", version=1, alias="champion")
+def test_a_promotion_whose_server_is_away_leaves_no_folder(study: Promoted) -> None:
+    study.tracking = f"http://127.0.0.1:{unused_port()}"
+    refused = study.promote(*FEW)
+    assert refused.code == 2
+    assert (
+        refused.err == f"the tracking store {study.tracking} cannot be used: Connection refused\n"
+    )
+    assert not (study.place.folder / "promotions").exists()
 
 
-def test_the_test_predictions_are_those_of_the_registered_model_and_of_every_seed(
-    promotion: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("search.promotion.register_champion", accept)
-    result = promotion.promotion.hand_over()
-    kept = promotion.folder / "artifacts"
-    found = read_predictions(kept / TEST_PREDICTIONS_FILE)
-    registered = TrainedModel.load(promotion.folder / "model")
-    data = promotion.promotion.workplace.data
-    monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
-    test = open_test_split("synthetic", data.data_dir)
-    clips = Clips(test, registered.card.sizes, registered.config, "cpu")
-    expected = predict(registered.model, clips, registered.config)
-    assert list(found.ids) == test.ids
-    np.testing.assert_array_equal(found.labels, test.labels)
-    np.testing.assert_array_equal(found.prediction, expected)
-    assert list(found.others) == ["seed_0", "seed_1"]
-    (maes,) = [each.valid_mae for each in result.finalists]
-    best = maes.index(min(maes))
-    np.testing.assert_array_equal(found.others[f"seed_{best}"], found.prediction)
-    assert not np.array_equal(found.others[f"seed_{1 - best}"], found.prediction)
-    errors = [np.abs(each - test.labels).mean() for each in found.others.values()]
-    assert result.test.mae == pytest.approx(np.mean(errors), rel=1e-6)
-    for figure in (CLASSES_FILE, PROJECTION_FILE):
-        assert Image.open(kept / figure).format == "PNG"
-
-
-def test_what_cannot_be_drawn_does_not_stop_the_promotion(
-    promotion: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_drawn_does_not_stop_the_promotion(study: Promoted) -> None:
     def refuse(*_: object) -> bytes:
-        assert (promotion.folder / "test.json").exists()
         raise ValueError("a projection needs 3 clips, and there are 2")
 
-    monkeypatch.setattr("tracking.figures.projection.projection", refuse)
-    monkeypatch.setattr("search.promotion.register_champion", accept)
-    assert promotion.promotion.hand_over().version == 1
-    assert "lacks some figures of the model: a projection needs 3 clips" in capsys.readouterr().err
-    assert (promotion.folder / "artifacts" / CLASSES_FILE).exists()
-    assert reads_of(promotion.promotion.study) == 1
+    with patch("tracking.figures.projection.projection", refuse):
+        done = study.promote(*FEW)
+    assert done.code == 0
+    assert "lacks some figures of the model: a projection needs 3 clips" in done.out
+    assert (study.last.folder / "artifacts" / CLASSES_FILE).exists()

@@ -1,10 +1,11 @@
 """The race's rule on small cases, and how often whole races and promotions err, by simulation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dlf.intervals import Interval
 from search.comparison import Comparison, beats_paper, compare
@@ -15,7 +16,12 @@ CLIPS = 229
 FINALISTS = 5
 FIRST_SEEDS, SEEDS = 2, 5
 
-Train = Callable[[int, int], NDArray[np.float32]]
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Thousands of small products are slower on several threads, the more so on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 def constant(*maes: float) -> Mapping[int, NDArray[np.float32]]:
@@ -72,20 +78,20 @@ class World:
         self._rng = rng
         self._clips = rng.normal(0.9, 0.65, CLIPS)
         if searched is None:
-            self._effects = rng.normal(0, 0.35, (1 + FINALISTS, CLIPS))
+            self.effects = rng.normal(0, 0.35, (1 + FINALISTS, CLIPS))
         else:
-            self._effects = rng.normal(0, 0.35, (searched, CLIPS))
+            self.effects = rng.normal(0, 0.35, (searched, CLIPS))
             found = np.array([self.train(number, 1).mean() for number in range(searched)])
             chosen = 1 + np.argsort(found[1:])[:FINALISTS]
-            self._effects = self._effects[[PAPER_TRIAL, *chosen]]
+            self.effects = self.effects[[PAPER_TRIAL, *chosen]]
         if best is not None:
-            self._effects[best] -= 0.03
+            self.effects[best] -= 0.03
 
     def train(self, number: int, seeds: int) -> NDArray[np.float64]:
         """Return the errors [S, N] of a configuration on seeds that nobody had."""
         of_seeds = self._rng.normal(0, 0.015, (seeds, 1))
         of_both = self._rng.normal(0, 0.3, (seeds, CLIPS))
-        return np.asarray(self._clips + self._effects[number] + of_seeds + of_both)
+        return np.asarray(self._clips + self.effects[number] + of_seeds + of_both)
 
 
 def race(world: World) -> tuple[int, set[int]]:
@@ -152,6 +158,6 @@ def test_a_paper_that_is_far_worse_is_replaced() -> None:
     replaced = 0
     for _ in range(20):
         world = World(rng)
-        world._effects[PAPER_TRIAL] += 0.25
+        world.effects[PAPER_TRIAL] += 0.25
         replaced += replaces_paper(world)
     assert replaced >= 18

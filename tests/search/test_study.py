@@ -1,12 +1,13 @@
 """Where a study lies, what makes it this study, and what is refused."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import optuna
 import pytest
 
-from dlf.command import BadInputError
-from search.seeds import PROMOTION_SEEDS, promotion_seed, search_seed
+from dlf.command import MAX_SEED, BadInputError
+from search.seeds import ablation_seed, final_seed, race_seed, search_seed
 from search.study import SearchSettings, StudyPlace
 from tests.support.simulation import SimulatedSearch
 
@@ -64,7 +65,16 @@ def test_the_digest_names_all_that_must_be_the_same(simulated: SimulatedSearch) 
     assert identity.model_copy().digest == identity.digest
 
 
-def test_seeds_of_promotion_are_fresh() -> None:
+def test_seeds_of_searches_races_finals_and_ablations_never_meet() -> None:
     searched = {search_seed(base, trial) for base in range(50) for trial in range(500)}
     assert len(searched) == 50 * 500
-    assert max(searched) < PROMOTION_SEEDS <= min(promotion_seed(index) for index in range(100))
+    bases = (0, 1, 999, MAX_SEED)
+    searched |= {search_seed(b, t, r) for b in bases for t in range(100) for r in range(10)}
+    kinds = [list(searched)]
+    kinds += [[of(i) for i in range(1000)] for of in (race_seed, final_seed, ablation_seed)]
+    for seeds in kinds[1:]:
+        assert len(set(seeds)) == 1000
+    for lower, higher in pairwise(kinds):
+        assert max(lower) < min(higher)
+    assert min(searched) >= 0
+    assert max(kinds[-1]) <= MAX_SEED

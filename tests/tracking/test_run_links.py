@@ -1,16 +1,18 @@
 """Addresses of runs in the MLflow UI."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dlf.command import BadInputError
 from tests.support.mlflow_server import unused_port
-from tests.support.recording import study_of, trial_of
+from tests.support.recording import study_of, study_run_of, trial_of
 from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.records import Ending, Summary
-from tracking.run_links import LOCAL_UI, run_link, run_links
+from tracking.run_links import LOCAL_UI, run_link, run_links, study_link
+from tracking.sender import Patience
 
 
 @pytest.mark.parametrize(
@@ -47,8 +49,38 @@ def test_every_trial_of_the_study_is_linked(
     assert links == recorder.links()
 
 
-def test_a_store_that_is_away_is_named_without_its_password() -> None:
+def test_the_studys_own_run_is_linked(
+    location: TrackingLocation, journal_file: Path, tmp_path: Path
+) -> None:
+    key = f"own-{location.uri.partition(':')[0]}"
+    recorder = MlflowRecorder(location, study_of(key), journal_file)
+    recorder.ready()
+    link = recorder.link()
+    assert link == study_link(location, key)
+    for number in (0, 1):
+        recorder.start_trial(trial_of(number))
+    recorder.finish(Summary(ending=Ending.FINISHED))
+    assert link is not None
+    assert link.endswith(f"/runs/{study_run_of(location, key)}")
+    assert link not in run_links(location, key).values()
+    assert study_link(location, key) == recorder.link() == link
+    assert study_link(location, "a key of nobody's") is None
+
+
+def test_a_run_that_does_not_exist_yet_is_not_linked(journal_file: Path) -> None:
+    away = resolve(f"http://127.0.0.1:{unused_port()}")
+    patience = Patience(pause=0.001, grace=0.01)
+    recorder = MlflowRecorder(away, study_of("away"), journal_file, patience=patience)
+    assert recorder.link() is None
+    recorder.finish(Summary(ending=Ending.FINISHED))
+    assert recorder.link() is None
+
+
+@pytest.mark.parametrize("links", [run_links, study_link])
+def test_a_store_that_is_away_is_named_without_its_password(
+    links: Callable[[TrackingLocation, str], object],
+) -> None:
     away = resolve(f"http://user:secret@127.0.0.1:{unused_port()}")
     with pytest.raises(BadInputError, match="cannot be used") as refused:
-        run_links(away, "key")
+        links(away, "key")
     assert "secret" not in str(refused.value)

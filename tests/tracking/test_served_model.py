@@ -52,6 +52,7 @@ ours = [name for name in ours if sys.modules[name] is not None]
 print(json.dumps({"code": dlf.__file__, "ours": ours, "said": said.to_dict("records")}))
 """
 
+NO_ROWS = "there are no rows with any of text, audio and vision; give at least one"
 
 Registers = Callable[..., Registered]
 
@@ -301,7 +302,7 @@ class TestServed:
         ],
     )
     def test_no_rows_are_refused(self, features_server: ModelServer, body: Row) -> None:
-        assert features_server.ask(body).refusal == "there are no rows; give at least one"
+        assert features_server.ask(body).refusal == NO_ROWS
 
     @pytest.mark.parametrize(
         "body",
