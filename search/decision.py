@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from search.comparison import Comparison, compare
+from search.comparison import Comparison, beats_paper, compare
 from search.finals import Finals
 from search.identity import PAPER_TRIAL
 from search.race import Race
@@ -25,7 +25,7 @@ class Decision(NamedTuple):
     @property
     def clearly_beaten(self) -> bool:
         """Whether the paper's configuration is."""
-        return self.evidence is not None and self.evidence.clearly_better
+        return self.evidence is not None and beats_paper(self.evidence)
 
 
 def decide(race: Race, finals: Finals, *, allow_tie: bool, labels: NDArray[np.float32]) -> Decision:
@@ -44,7 +44,7 @@ def decide(race: Race, finals: Finals, *, allow_tie: bool, labels: NDArray[np.fl
     if candidate.number == PAPER_TRIAL:
         return Decision(candidate, paper, None)
     evidence = against(candidate, paper, finals, labels) or against(candidate, paper, race, labels)
-    if evidence is not None and (evidence.clearly_better or allow_tie):
+    if evidence is not None and (beats_paper(evidence) or allow_tie):
         return Decision(candidate, candidate, evidence)
     return Decision(candidate, paper, evidence)
 

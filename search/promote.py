@@ -98,7 +98,8 @@ def promote(
     location: TrackingLocation,
 ) -> int:
     """Train, decide, read the test split, hand the model over, and print what it came to."""
-    most = len(plan.finalists) * plan.seeds + 2 * plan.final_seeds
+    finals = 2 if plan.champion is None else 3
+    most = len(plan.finalists) * plan.seeds + finals * plan.final_seeds
     shown = Progress(Bounds(trials=most))
     onlookers = [] if request.json_only else [onlooker_on(sys.stdout, shown)]
     tell = onlookers[0].say if onlookers else say_on_stderr

@@ -119,10 +119,10 @@ def test_resampled_metrics_are_those_of_the_drawn_clips() -> None:
 def test_predictions_that_do_not_vary_on_a_resample_have_no_correlation() -> None:
     """Whatever rounding leaves of their variance."""
     rng = np.random.default_rng(4)
-    labels = np.float32([-1, 2, 1])
+    labels = np.array([-1, 2, 1], np.float32)
     weights = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0]])
     for same, other in rng.normal(0, 1, (50, 2)):
-        predictions = np.float32([same, same, other])
+        predictions = np.array([same, same, other], np.float32)
         assert resampled_metrics(predictions, labels, weights)["corr"].tolist() == [0, 0]
 
 

@@ -1,9 +1,10 @@
-"""A search without training, for the tests of its logic, and a Postgres for its storage."""
+"""A search without training, for the tests of its logic, one thread, and a Postgres."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from dlf.training import EpochRecord
 from tests.support.postgres import PostgresServer, running_postgres
@@ -14,6 +15,15 @@ from tests.support.simulation import SimulatedSearch
 def simulated(tmp_path: Path, record_of_mae: Callable[..., EpochRecord]) -> SimulatedSearch:
     """A search that runs in a moment."""
     return SimulatedSearch(tmp_path, record_of_mae)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Tiny products are slower on many threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,9 @@
 """The final trainings keep their models, and a refit trains as the median run of the race did."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from dlf.batching import Clips
 from dlf.command import WorkFailedError
@@ -27,14 +25,7 @@ from tests.support.seeded_trainings import all_plans, entrant, failed
 PAPER, BEST = entrant(0, max_epochs=2), entrant(4, max_epochs=1)
 FIRST_NUMBER = 10
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny products are slower on many threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

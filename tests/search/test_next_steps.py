@@ -7,9 +7,21 @@ from unittest.mock import patch
 
 import pytest
 
-from search.next_steps import PROJECT, look_command, promote_command, promotion_commands
+from dlf import train_request
+from dlf.config import Config
+from dlf.text.source import Encoder, TextSource
+from search.identity import StudyIdentity
+from search.next_steps import (
+    PROJECT,
+    look_command,
+    promote_command,
+    promotion_command,
+    train_command,
+)
 from search.promotion_plan import PromotionPlan, now
 from search.promotion_request import read_request
+from search.seeds import final_seed
+from search.space import Space
 from tests.support.seeded_trainings import entrant
 from tracking.location import resolve
 
@@ -71,7 +83,7 @@ def test_a_promotion_is_reproduced_by_a_command_that_says_all_of_its_plan(
         finalists=(entrant(0),),
     )
     flags = {"--data-dir": Path("my data"), "--storage": None}
-    (command,) = promotion_commands("mosi-1", plan, flags).values()
+    command = promotion_command("mosi-1", plan, flags)
     with patch.object(sys, "argv", shlex.split(command)[1:]):
         request = read_request()
     assert (request.study, request.data_dir) == ("mosi-1", Path("my data"))
@@ -80,3 +92,33 @@ def test_a_promotion_is_reproduced_by_a_command_that_says_all_of_its_plan(
         assert getattr(request, flag) == getattr(plan, flag), flag
     assert request.again, "the promotion that is reproduced has read the split"
     assert not request.resume
+
+
+@pytest.mark.parametrize("encoder", [None, "a folder/with an encoder"])
+def test_what_is_kept_can_be_trained_without_ray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = TextSource(way="precomputed")
+    if encoder is not None:
+        found = Encoder(name=encoder, revision="0" * 64, width=16, layers=2, max_tokens=50)
+        text = TextSource(way="frozen", encoder=found)
+    identity = StudyIdentity(
+        dataset="synthetic",
+        dataset_digest="0" * 64,
+        text=text,
+        max_epochs=9,
+        paper=Config(),
+        base=Config(),
+        space=Space.load(),
+    )
+    file, data = tmp_path / "my runs" / "config.yaml", Path("my data")
+    command = train_command(file, entrant(4, max_epochs=70), 5, identity, data)
+    words = shlex.split(command)
+    assert words[1:3] == ["-m", "dlf.train"]
+    with patch.object(sys, "argv", ["dlf.train", *words[3:]]):
+        request = train_request.read_request()
+    assert (request.config, request.data_dir) == ("my runs/config.yaml", data)
+    assert (request.dataset, request.max_epochs) == ("synthetic", 70)
+    assert list(request.all_seeds) == [final_seed(index) for index in range(5)]
+    assert (request.text, request.text_encoder) == (text.way, encoder)

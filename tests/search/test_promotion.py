@@ -27,6 +27,9 @@ from tracking.predictions import read_predictions
 from tracking.registry import champion_of
 
 
+pytestmark = pytest.mark.slow
+
+
 def new_study(tiny_data: Path, folder: Path, record_of_mae: Callable[..., EpochRecord]) -> Promoted:
     return Promoted(SimulatedSearch(folder / "runs", record_of_mae), tiny_data, folder)
 

@@ -1,4 +1,4 @@
-"""The race: who is trained next, who drops out and why, and that it ends the same however it runs."""
+"""The race: who is trained next, who drops out and why, and who wins however it runs."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping

@@ -161,3 +161,14 @@ def test_a_paper_that_is_far_worse_is_replaced() -> None:
         world.effects[PAPER_TRIAL] += 0.25
         replaced += replaces_paper(world)
     assert replaced >= 18
+
+
+def test_seeds_are_paired_by_their_index() -> None:
+    """The leader has a seed that the loser lacks, and the loser one that the leader lacks."""
+    leading = {0: constant(0.5)[0], **{seed: constant(0.5 + 0.1 * seed)[0] for seed in (1, 2, 3)}}
+    losing = {seed: leading[seed] + np.float32(0.01) for seed in (1, 2, 3)} | {7: leading[0]}
+    (loser,) = losers({4: leading, 6: losing}, never=())
+    shared = (1, 2, 3)
+    assert loser.comparison == compare(
+        np.stack([losing[seed] for seed in shared]), np.stack([leading[seed] for seed in shared])
+    )

@@ -23,6 +23,8 @@ from tracking.predictions import read_predictions
 
 OPEN = "search.test_split.open_test_split"
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture
 def study(monkeypatch: pytest.MonkeyPatch) -> optuna.Study:

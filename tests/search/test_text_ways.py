@@ -19,6 +19,7 @@ from dlf.trained_model import TrainedModel
 from search.study import StudyPlace
 from tests.support.commands import run
 from tests.support.encoders import save_tiny_encoder
+from tests.support.promotions import FEW
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +52,7 @@ def promoted(
     size = ["--trials", "2", "--max-epochs", "2"]
     searched = run("search/run.py", "--dataset", "synthetic", *size, *flags, *text, cwd=folder)
     assert searched.code == 0, searched.err
-    done = run("search/promote.py", *flags, "--json", cwd=folder)
+    done = run("search/promote.py", *flags, *map(str, FEW), "--json", cwd=folder)
     assert done.code == 0, done.err
     result = json.loads(done.out.splitlines()[-1])
     return Promoted(request.param, folder, tiny_data, searched.out, result)
@@ -111,7 +112,7 @@ def test_a_promotion_with_another_encoder_is_refused(promoted: Promoted) -> None
     former = vocabulary.read_text()
     vocabulary.write_text("other\n")
     done = run(
-        *("search/promote.py", "--study", "tiny", "--data-dir", promoted.data_dir),
+        *("search/promote.py", "--study", "tiny", "--data-dir", promoted.data_dir, "--again"),
         cwd=promoted.folder,
     )
     vocabulary.write_text(former)

@@ -23,6 +23,7 @@ def remarks(promotion: PromotionReport) -> list[str]:
     """Return them, the weightiest first."""
     return [
         *_readings(promotion),
+        *_almost_beaten(promotion),
         *_test_against_validation(promotion),
         *_undertrained(promotion),
         *_against_champion(promotion),
@@ -47,6 +48,17 @@ def _readings(promotion: PromotionReport) -> list[str]:
         f"The test split was read {times} times by promotions of this study: what was chosen after "
         "the first reading may have been chosen in its light, so the test figures may flatter. All "
         "readings are listed below."
+    ]
+
+
+def _almost_beaten(promotion: PromotionReport) -> list[str]:
+    further = promotion.further
+    if promotion.clearly_beaten or further is None or further.high >= 0:
+        return []
+    return [
+        f"The 95% interval lies below zero, and yet {PAPER} does not count as clearly beaten: the "
+        "candidate was chosen among many on these same validation clips, which flatters it, so "
+        f"that more is asked of it than a probability of {probability(further.probability)}."
     ]
 
 

@@ -15,7 +15,12 @@ from tests.support.promotion_reports import (
     readings,
     typed,
 )
-from tracking.promotion_report.records import AgainstChampion, PromotionReport, TextFacts
+from tracking.promotion_report.records import (
+    AgainstChampion,
+    Comparison,
+    PromotionReport,
+    TextFacts,
+)
 from tracking.promotion_report.remarks import remarks
 
 FINETUNED = TextFacts(way="finetune", encoder="bert-base-uncased")
@@ -119,3 +124,11 @@ def test_the_comparison_with_the_champion_is_told() -> None:
         "validation MAE of -0.0050 (95% interval -0.0152 to +0.0049; better with a probability of "
         "84.2%; 5 seeds)."
     )
+
+
+def test_an_interval_below_zero_that_is_not_enough_is_explained() -> None:
+    almost = Comparison(difference=-0.03, low=-0.06, high=-0.001, probability=0.98, seeds=5)
+    kept = promotion(clearly_beaten=False, kept=0, further=almost)
+    assert any("more is asked of it than a probability of 98" in each for each in remarks(kept))
+    beaten = promotion(clearly_beaten=True, further=almost)
+    assert not any("more is asked" in each for each in remarks(beaten))
