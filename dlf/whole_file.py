@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dlf.command import WorkFailedError, reason_of
+
 
 @contextmanager
 def replaced_whole(path: Path) -> Iterator[Path]:
@@ -23,6 +25,15 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def write_or_fail(path: Path, text: str) -> None:
+    """Write a file as a whole; raise `WorkFailedError` when that cannot be done."""
+    try:
+        with replaced_whole(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WorkFailedError(f"{path} cannot be written: {reason_of(error)}") from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ Prints the table of validation metrics beside the paper's figures. The test spli
 
 import sys
 import time
+from datetime import datetime
 
 from dlf.command import EXIT_DONE, WorkFailedError, run_command
 from dlf.data import open_split, prepare_dataset, seal_test_split
@@ -37,7 +38,7 @@ from tracking.first_contact import FirstContact
 from tracking.journal import TRACKING_FILE
 from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.progress import Bounds, Past, Progress
+from tracking.progress import Best, Bounds, Past, Progress
 from tracking.recorder import Recorders
 from tracking.records import Ending, Summary, TrialState
 
@@ -149,8 +150,19 @@ def ablate(
 
 def past_of(trainings: SeededTrainings) -> Past:
     """Return what an earlier process has trained, for whoever watches."""
-    epochs = sum(len(training.history) for training in trainings.ended.values())
-    return Past(ended={TrialState.COMPLETE: len(trainings.ended)}, epochs=epochs)
+    ended = trainings.ended
+    if not ended:
+        return Past()
+    number = min(ended, key=lambda each: ended[each].best_mae)
+    entrant, index = trainings.place_of(number)
+    return Past(
+        ended={TrialState.COMPLETE: len(ended)},
+        epochs=sum(len(training.history) for training in ended.values()),
+        # When it ended was not kept; it is known from now on.
+        best=Best(
+            name=f"{entrant.name}, seed {index}", value=ended[number].best_mae, at=datetime.now()
+        ),
+    )
 
 
 def summary_of(result: AblationResult) -> Summary:

@@ -9,7 +9,7 @@ from dlf.intervals import Interval, interval_of, redrawn_means, resampled_clips
 FEWEST_SEEDS = 2
 """that have a spread"""
 
-BEATS_PAPER = 0.99
+CLEARLY_BEATS = 0.99
 """The probability from which the paper's configuration is replaced. The candidate was chosen on the
 same clips, once by the search and once by the race, and the final meets these clips again. With
 0.975, the 95% interval, the paper's was replaced in 3% of 1000 simulated promotions in which all
@@ -74,9 +74,9 @@ def compare(first: NDArray[np.floating], second: NDArray[np.floating]) -> Compar
     )
 
 
-def beats_paper(final: Comparison) -> bool:
+def clearly_beats(final: Comparison) -> bool:
     """Tell whether a candidate replaces the paper's configuration, by their final trainings.
 
-    It asks for more than `Comparison.clearly_better`, which it implies; see `BEATS_PAPER`.
+    It asks for more than `Comparison.clearly_better`, which it implies; see `CLEARLY_BEATS`.
     """
-    return final.probability >= BEATS_PAPER
+    return final.probability >= CLEARLY_BEATS

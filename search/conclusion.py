@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dlf.command import BadInputError
-from dlf.whole_file import replaced_whole
-from search.hand_over import MODEL_FOLDER, hand_over
+from dlf.trained_model import CONFIG_FILE
+from dlf.whole_file import write_or_fail
+from search.comparison import clearly_beats
+from search.hand_over import hand_over
 from search.next_steps import promotion_command, train_command
 from search.promotion import Promotion, Trained
 from search.promotion_plan import RESULT_FILE
@@ -23,6 +25,7 @@ from tracking.promotion_report.verdict import verdict
 from tracking.promotion_report.writing import write_promotion
 from tracking.registry import PREVIOUS
 from tracking.run_links import run_links, study_link
+from tracking.study_files import StudyFiles
 
 NOT_BETTER = NotRegistered(reason="the registered champion is not clearly beaten on validation")
 
@@ -57,7 +60,7 @@ def conclude(
     identity, place = opened.identity, promotion.place
     trained = promotion.train()
     against, on_test, registered = trained.against_champion, None, None
-    if against is None or against.clearly_better:
+    if against is None or clearly_beats(against):
         on_test = promotion.read_test_split(trained)
     links = _links(promotion, location, opened.key)
     report_with = partial(
@@ -93,8 +96,7 @@ def conclude(
     page, _ = write_promotion(report, place.folder)
     seconds = time.monotonic() - started
     result = result_of(promotion, trained, on_test, registered, report=page, seconds=seconds)
-    with replaced_whole(place.folder / RESULT_FILE) as unfinished:
-        unfinished.write_text(result.model_dump_json(indent=2), encoding="utf-8")
+    write_or_fail(place.folder / RESULT_FILE, result.model_dump_json(indent=2))
     lines = ["", *verdict(report).sentences, "", *remarks(report), "", f"read the report:  {page}"]
     if registered is not None:
         lines.append(
@@ -114,7 +116,7 @@ def _commands(
     commands = {"the whole promotion": promotion_command(opened.study.study_name, plan, flags)}
     if not plan.refit:
         commands["the final trainings of what is kept, without Ray"] = train_command(
-            promotion.place.folder / MODEL_FOLDER / "config.yaml",
+            StudyFiles(promotion.place.folder).model(trained.run_number) / CONFIG_FILE,
             trained.kept,
             plan.final_seeds,
             opened.identity,

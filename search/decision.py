@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from search.comparison import Comparison, beats_paper, compare
+from search.comparison import Comparison, clearly_beats, compare
 from search.finals import Finals
 from search.identity import PAPER_TRIAL
 from search.race import Race
@@ -25,7 +25,7 @@ class Decision(NamedTuple):
     @property
     def clearly_beaten(self) -> bool:
         """Whether the paper's configuration is."""
-        return self.evidence is not None and beats_paper(self.evidence)
+        return self.evidence is not None and clearly_beats(self.evidence)
 
 
 def decide(race: Race, finals: Finals, *, allow_tie: bool, labels: NDArray[np.float32]) -> Decision:
@@ -37,16 +37,19 @@ def decide(race: Race, finals: Finals, *, allow_tie: bool, labels: NDArray[np.fl
     Args:
         race: which is over.
         finals: the final trainings of both; they are over.
-        allow_tie: whether the candidate is kept without being clearly better.
+        allow_tie: whether the candidate is kept without being clearly better, if it is not
+            clearly worse.
         labels: of the validation clips, [N].
     """
     candidate, paper = race.candidate, race.paper
     if candidate.number == PAPER_TRIAL:
         return Decision(candidate, paper, None)
     evidence = against(candidate, paper, finals, labels) or against(candidate, paper, race, labels)
-    if evidence is not None and (beats_paper(evidence) or allow_tie):
-        return Decision(candidate, candidate, evidence)
-    return Decision(candidate, paper, evidence)
+    if evidence is None:
+        return Decision(candidate, paper, None)
+    tie = allow_tie and not evidence.clearly_worse
+    kept = candidate if clearly_beats(evidence) or tie else paper
+    return Decision(candidate, kept, evidence)
 
 
 def against(

@@ -17,6 +17,8 @@ class EndedTraining(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     number: int
+    entrant: int
+    """whose configuration it is, by the number of that"""
     seed: int
     outcome: Outcome
     history: tuple[EpochRecord, ...]

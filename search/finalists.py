@@ -17,6 +17,8 @@ def choose_finalists(
 ) -> list[Entrant]:
     """Return the best trials of a study, and the paper's configuration in any case.
 
+    A configuration that was tried several times is one finalist.
+
     Args:
         study: the search.
         identity: what it searched.
@@ -30,15 +32,25 @@ def choose_finalists(
     ranked = finished_trials(study)
     if not ranked:
         raise BadInputError(f"the study {study.study_name!r} has no complete trial to promote")
-    params = {trial.number: trial.params for trial in ranked[:top]}
-    params.setdefault(PAPER_TRIAL, {})
-    return [
-        Entrant(
-            number=number,
-            name=trial_name(number),
-            params=identity.shown_params(number, values),
-            config=identity.config_of(number, values),
-            max_epochs=paper_epochs if number == PAPER_TRIAL else max_epochs,
+    chosen: dict[int, Entrant] = {}
+    for trial in ranked:
+        finalist = Entrant(
+            number=trial.number,
+            name=trial_name(trial.number),
+            params=identity.shown_params(trial.number, trial.params),
+            config=identity.config_of(trial.number, trial.params),
+            max_epochs=max_epochs,
         )
-        for number, values in params.items()
-    ]
+        known = [identity.paper, *(other.config for other in chosen.values())]
+        if trial.number == PAPER_TRIAL or finalist.config not in known:
+            chosen[trial.number] = finalist
+        if len(chosen) == top:
+            break
+    chosen[PAPER_TRIAL] = Entrant(
+        number=PAPER_TRIAL,
+        name=trial_name(PAPER_TRIAL),
+        params=identity.shown_params(PAPER_TRIAL, {}),
+        config=identity.paper,
+        max_epochs=paper_epochs,
+    )
+    return list(chosen.values())

@@ -37,7 +37,12 @@ def promotion_command(
     """Return what does a promotion again, with all that was left out when it was begun."""
     words = ["--top", plan.top, "--seeds", plan.seeds, "--final-seeds", plan.final_seeds]
     words += ["--max-epochs", plan.max_epochs, "--paper-epochs", plan.paper_epochs]
-    chosen = {"--refit": plan.refit, "--allow-tie": plan.allow_tie, "--again": True}
+    chosen = {
+        "--refit": plan.refit,
+        "--allow-tie": plan.allow_tie,
+        "--only-if-better": plan.only_if_better,
+        "--again": True,
+    }
     words += [flag for flag, given in chosen.items() if given]
     return f"{promote_command(study, flags)} {shlex.join(map(str, words))}"
 

@@ -11,7 +11,8 @@ registered in MLflow as dlf-<dataset> under the alias `champion`.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
@@ -25,7 +26,7 @@ from search.promotion import Promotion
 from search.promotion_plan import PromotionFolder, PromotionPlan
 from search.promotion_request import PromotionRequest, plan_promotion, read_request
 from search.resources import Resources, fit_resources
-from search.study import OpenStudy, StudyPlace
+from search.study import OpenStudy, StudyPlace, make_folder
 from search.tracked_study import tracked_study
 from search.trainable import Workplace
 from tracking.console import onlooker_on, say_on_stderr
@@ -33,9 +34,9 @@ from tracking.first_contact import FirstContact
 from tracking.journal import TRACKING_FILE
 from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.progress import Bounds, Progress
+from tracking.progress import Bounds, Past, Progress
 from tracking.recorder import Recorders
-from tracking.records import Ending, Summary
+from tracking.records import Ending, Summary, TrialState
 
 
 def main() -> int:
@@ -47,8 +48,11 @@ def main() -> int:
     refuse_other_data(request, opened)
     location = resolve(request.tracking_uri)
     contact = None if request.dry_run else FirstContact(location)
-    plan, former = plan_promotion(request, place, opened, location)
-    with local_ray():
+    with ExitStack() as held:
+        if not request.dry_run:
+            held.enter_context(alone(place))
+        plan, former = plan_promotion(request, place, opened, location)
+        held.enter_context(local_ray())
         resources = fit_resources(
             request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
         )
@@ -61,8 +65,16 @@ def main() -> int:
         if former is None and waiting is not None:
             print(f"{waiting.folder} was broken off; --resume goes on with it", file=sys.stderr)
         folder = former or PromotionFolder.new(place.folder, plan)
-        with hold_study(folder.folder, None, f"{request.study}, promotion {folder.name}"):
-            return promote(request, opened, plan, folder, resources, location)
+        return promote(request, place, opened, plan, folder, resources, location)
+
+
+@contextmanager
+def alone(place: StudyPlace) -> Iterator[None]:
+    """Be the only promotion of a study: two at once would both find the test split unread."""
+    folder = place.folder / "promotions"
+    make_folder(folder)
+    with hold_study(folder, None, f"{place.name} (its promotions)"):
+        yield
 
 
 def refuse_other_data(request: PromotionRequest, opened: OpenStudy) -> None:
@@ -91,6 +103,7 @@ def describe(plan: PromotionPlan, resources: Resources) -> str:
 
 def promote(
     request: PromotionRequest,
+    place: StudyPlace,
     opened: OpenStudy,
     plan: PromotionPlan,
     folder: PromotionFolder,
@@ -100,7 +113,8 @@ def promote(
     """Train, decide, read the test split, hand the model over, and print what it came to."""
     finals = 2 if plan.champion is None else 3
     most = len(plan.finalists) * plan.seeds + finals * plan.final_seeds
-    shown = Progress(Bounds(trials=most))
+    before = sum(training.complete for training in folder.trainings.read().values())
+    shown = Progress(Bounds(trials=most), Past(ended={TrialState.COMPLETE: before}))
     onlookers = [] if request.json_only else [onlooker_on(sys.stdout, shown)]
     tell = onlookers[0].say if onlookers else say_on_stderr
     identity = opened.identity
@@ -121,6 +135,7 @@ def promote(
         mlflow=mlflow,
         onlookers=onlookers,
         tell=tell,
+        mend_study=place.mend,
     )
     summary, done = Summary(ending=Ending.FAILED), False
     try:

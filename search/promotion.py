@@ -4,7 +4,7 @@ A race on fresh seeds finds a candidate; it and the paper's configuration are tr
 ones, which decide; then the test split is read, once, and what was kept is registered.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from dlf.command import WorkFailedError, one_line
-from dlf.data import open_split
+from dlf.data import Split, open_split
 from dlf.trained_model import TrainedModel
 from search.comparison import Comparison
 from search.decision import Decision, against, decide
-from search.ended_trainings import EndedTrainings
 from search.engine import run_trials
 from search.final_figures import draw_final
 from search.finals import Finals, refitted
@@ -30,6 +31,7 @@ from search.race import Race
 from search.seeded_trainings import Entrant, SeededTrainings
 from search.test_split import OnTest, read_test_split
 from search.trainable import Workplace
+from tracking.location import without_password
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
 from tracking.study_files import StudyFiles
@@ -86,6 +88,8 @@ class Promotion:
     onlookers: Sequence[Recorder] = ()
     tell: Callable[[str], None] = lambda _: None
     """hears of what is worth knowing on the way"""
+    mend_study: Callable[[], None] = lambda: None
+    """makes the study fit to be written, whatever others have left in it"""
 
     def train(self) -> Trained:
         """Run the race, then the final trainings, and decide.
@@ -97,7 +101,7 @@ class Promotion:
             self.plan.finalists,
             self.plan.seeds,
             self.labels,
-            kept=self._kept,
+            kept=self.place.trainings,
             checkpoints=self.workplace.checkpoints,
         )
         self._run(race)
@@ -113,7 +117,7 @@ class Promotion:
             self.plan.final_seeds,
             self.workplace.data,
             self.place.folder,
-            kept=self._kept,
+            kept=self.place.trainings,
             checkpoints=self.workplace.checkpoints,
             first_number=race.total,
         )
@@ -135,18 +139,22 @@ class Promotion:
         if decision.candidate.number != trained.race.paper.number:
             models[PAPER] = finals.models_of(trained.entrant(trained.race.paper))
         file = self.artifacts / TEST_PREDICTIONS_FILE
-        device = self.workplace.resources.device
-        try:
-            on_test = read_test_split(
-                self.study, self.place.name, models, self.workplace.data, device, file
-            )
-        except OSError as error:
-            raise WorkFailedError(
-                f"{file} cannot be written ({one_line(error)}); --resume goes on from here"
-            ) from error
+        data, device = self.workplace.data, self.workplace.resources.device
         kept = self.name_of_kept(trained)
-        self._draw(on_test, kept, models[kept][trained.final], trained.final)
-        return on_test
+        final = models[kept][trained.final]
+
+        def draw(split: Split, predictions: Mapping[str, NDArray[np.float32]]) -> None:
+            self._draw(split, predictions[f"{kept}_{trained.final}"], final)
+
+        # A search that was killed meanwhile may have left its study with half a line.
+        self.mend_study()
+        try:
+            return read_test_split(self.study, self.place.name, models, data, device, file, draw)
+        except (SQLAlchemyError, StorageInternalError, OSError, ValueError) as error:
+            raise WorkFailedError(
+                f"the test split could not be read and its predictions kept in {file} "
+                f"({without_password(one_line(error))}); --resume goes on from here"
+            ) from error
 
     def name_of_kept(self, trained: Trained) -> str:
         """Return whether it is the candidate's models that are kept, or the paper's."""
@@ -162,10 +170,6 @@ class Promotion:
     def labels(self) -> NDArray[np.float32]:
         """Those of the validation clips, [N]."""
         return open_split(self.workplace.data.dataset, self.workplace.data.data_dir, "valid").labels
-
-    @property
-    def _kept(self) -> EndedTrainings:
-        return EndedTrainings(folder=self.place.folder / "trainings")
 
     def _finalists(self, race: Race) -> list[Entrant]:
         """Return who is trained finally: the paper's configuration first, for it takes longest."""
@@ -201,12 +205,9 @@ class Promotion:
         ledger = TrialLedger(trainings, Recorders([kept, self.mlflow, *self.onlookers]))
         run_trials(ledger, self.workplace, folder)
 
-    def _draw(self, on_test: OnTest, kept: str, model: TrainedModel, position: int) -> None:
-        if on_test.split is None:
-            return
+    def _draw(self, split: Split, predictions: NDArray[np.float32], model: TrainedModel) -> None:
         device = self.workplace.resources.device
-        predictions = on_test.of_seeds[kept][position]
         try:
-            draw_final(self.artifacts, on_test.split, predictions, model, device)
+            draw_final(self.artifacts, split, predictions, model, device)
         except (OSError, RuntimeError, ValueError) as error:
             self.tell(f"{self.artifacts} lacks some figures of the model: {one_line(error)}")

@@ -7,7 +7,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from dlf.command import BadInputError
 from dlf.config import Config
-from dlf.whole_file import replaced_whole
+from dlf.whole_file import write_or_fail
+from search.ended_trainings import EndedTrainings
 from search.identity import PAPER_TRIAL
 from search.seeded_trainings import Entrant
 from search.study import make_folder
@@ -65,12 +66,12 @@ class PromotionFolder:
 
         Raises:
             BadInputError: when it cannot be made.
+            WorkFailedError: when the plan cannot be written.
         """
         begun = plan.begun.astimezone()
         place = cls(study_folder / "promotions" / f"{begun:%Y%m%d-%H%M%S}-{plan.key[:4]}")
         make_folder(place.folder)
-        with replaced_whole(place.folder / PLAN_FILE) as unfinished:
-            unfinished.write_text(plan.model_dump_json(indent=2), encoding="utf-8")
+        write_or_fail(place.folder / PLAN_FILE, plan.model_dump_json(indent=2))
         return place
 
     @classmethod
@@ -93,6 +94,11 @@ class PromotionFolder:
             raise BadInputError(
                 f"{file} cannot be read, so that this promotion cannot go on; begin another one"
             ) from error
+
+    @property
+    def trainings(self) -> EndedTrainings:
+        """Where trainings that ended are kept."""
+        return EndedTrainings(folder=self.folder / "trainings")
 
     @property
     def name(self) -> str:

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from uuid import uuid4
 
+from pydantic import ValidationError
+
 from dlf.command import BadInputError, CommandParser, positive_int
 from dlf.config import Config
 from dlf.trained_model import ModelCard
@@ -164,7 +166,13 @@ def _champion(location: TrackingLocation, identity: StudyIdentity) -> Registered
     found = champion_of(location, identity.dataset)
     if found is None:
         return None
-    card = ModelCard.model_validate_json(found.card_json)
+    try:
+        card = ModelCard.model_validate_json(found.card_json)
+    except ValidationError as error:
+        raise BadInputError(
+            f"version {found.version} of {found.model}, the champion, is of another version of "
+            "this code and cannot be compared with: leave --only-if-better out"
+        ) from error
     same = card.dataset_digest == identity.dataset_digest and card.text == identity.text
     if not same:
         raise BadInputError(

@@ -67,7 +67,7 @@ class PromotionResult(Result):
     winner: Winner
     finalists: Sequence[FinalistResult]
     paper_beaten: bool
-    """clearly: by the 95% interval of the difference"""
+    """clearly: with a probability of 99%"""
     difference: Comparison | None
     """the race's candidate against the paper's configuration on validation, on further seeds; with
     a refit, in the race"""

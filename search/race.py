@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from dlf.training import EpochRecord
-from dlf.whole_file import replaced_whole
+from dlf.whole_file import write_or_fail
 from search.checkpoints import Checkpoints
 from search.ended_trainings import EndedTrainings
 from search.identity import PAPER_TRIAL
@@ -52,6 +52,14 @@ class Race(SeededTrainings):
         self._file = kept.folder / LOSERS_FILE
         self.losers = {loser.number: loser for loser in _read(self._file)}
         """those that were dropped, by number, with the evidence"""
+        for training in kept.read().values():
+            # One that is out stays out, so that going on changes nothing; all hangs on the paper's.
+            if training.outcome.state is TrialState.FAILED and training.seed in self.seeds:
+                entrant, index = self.place_of(training.number)
+                if entrant.number not in (PAPER_TRIAL, *self.failures):
+                    reason = training.outcome.reason or "no reason was given"
+                    self.failures[entrant.number] = f"seed {index}: {reason}"
+        self._drop_losers()
 
     @property
     def paper(self) -> Entrant:
@@ -66,7 +74,11 @@ class Race(SeededTrainings):
     @property
     def finishers(self) -> list[Entrant]:
         """Those that were trained on every seed."""
-        return [each for each in self.entrants if len(self.trainings_of(each)) == len(self.seeds)]
+        return [
+            each
+            for each in self.entrants
+            if len(self.trainings_of(each)) == len(self.seeds) and each.number not in self.losers
+        ]
 
     @property
     def candidate(self) -> Entrant:
@@ -78,11 +90,10 @@ class Race(SeededTrainings):
 
         The paper's trainings, which nothing drops, come first: they are the longest.
         """
-        if self.paper_failed is None:
-            for entrant in sorted(self._running(), key=self._turn):
-                index = self._next_seed(entrant)
-                if index is not None:
-                    return self.hand_out(entrant, index)
+        for entrant in sorted(self._running(), key=self._turn):
+            index = self._next_seed(entrant)
+            if index is not None:
+                return self.hand_out(entrant, index)
         return Wait() if self.under_way else None
 
     def report(self, number: int, record: EpochRecord) -> Outcome | None:
@@ -132,8 +143,8 @@ class Race(SeededTrainings):
         found = losers(errors, never={PAPER_TRIAL})
         if found:
             self.losers |= {loser.number: loser for loser in found}
-            with replaced_whole(self._file) as unfinished:
-                unfinished.write_bytes(_Losers.dump_json(list(self.losers.values())))
+            kept = _Losers.dump_json(list(self.losers.values()))
+            write_or_fail(self._file, kept.decode())
 
 
 def _read(file: Path) -> list[Loser]:

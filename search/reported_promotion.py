@@ -18,6 +18,7 @@ from search.decision import against
 from search.final_figures import CLASSES_FILE, PROJECTION_FILE
 from search.identity import StudyIdentity
 from search.promotion import CANDIDATE, PAPER, Promotion, Trained
+from search.promotion_plan import now
 from search.race import Race
 from search.seeded_trainings import Entrant
 from search.test_split import OnTest, readings_of
@@ -62,7 +63,7 @@ def reported(
     return records.PromotionReport(
         study=promotion.study.study_name,
         dataset=identity.dataset,
-        when=plan.begun,
+        when=now(),
         finalists=[
             _finalist(each, trained, promotion.labels, trial_links) for each in plan.finalists
         ],

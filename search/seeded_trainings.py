@@ -66,8 +66,9 @@ class SeededTrainings(TrialSource):
         self._checkpoints = checkpoints
         self._word = word
         mine = range(first_number, first_number + self.total)
+        found = {n: training for n, training in kept.read().items() if n in mine}
         # One that failed or was stopped is tried again by a process that still needs it.
-        self.ended = {n: t for n, t in kept.read().items() if n in mine and t.complete}
+        self.ended = {n: each for n, each in found.items() if each.complete and self._fits(each)}
         self.failures: dict[int, str] = {}
         """why trainings failed, by the entrant"""
         self._before = frozenset(self.ended)
@@ -101,6 +102,7 @@ class SeededTrainings(TrialSource):
         predictions: tuple[float, ...] = ()
         if outcome.state is TrialState.COMPLETE:
             try:
+                self._refuse_stale(number, len(history))
                 predictions = self._predictions_of(number, entrant)
                 self._keep_model(number, entrant)
             except (DamagedCheckpointError, OSError) as error:
@@ -108,6 +110,7 @@ class SeededTrainings(TrialSource):
                 outcome = Outcome(state=TrialState.FAILED, reason=reason)
         training = EndedTraining(
             number=number,
+            entrant=entrant.number,
             seed=self.seeds[index],
             outcome=outcome,
             history=history,
@@ -179,6 +182,20 @@ class SeededTrainings(TrialSource):
     def errors_of(self, entrant: Entrant, labels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the absolute errors [S, N] of an entrant's complete trainings."""
         return np.stack([each.errors(labels) for each in self.trainings_of(entrant).values()])
+
+    def _fits(self, training: EndedTraining) -> bool:
+        """Tell whether a training is the one of its number here, as others of it may have been."""
+        entrant, index = self.place_of(training.number)
+        return (training.entrant, training.seed) == (entrant.number, self.seeds[index])
+
+    def _refuse_stale(self, number: int, epochs: int) -> None:
+        """Raise `DamagedCheckpointError` where the last state could not be written."""
+        state = self._checkpoints.read(number)
+        if state is not None and len(state["history"]) != epochs:
+            raise DamagedCheckpointError(
+                f"its state is that of epoch {len(state['history'])} of {epochs}, for want of "
+                "space perhaps"
+            )
 
     def _predictions_of(self, number: int, entrant: Entrant) -> tuple[float, ...]:
         if entrant.learning_rates:

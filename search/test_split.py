@@ -1,6 +1,6 @@
 """The one look at the test split, which the study remembers for ever."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,6 @@ class OnTest(BaseModel):
     labels: NDArray[np.float32]
     of_seeds: Mapping[str, Sequence[NDArray[np.float32]]]
     """the predictions [N] of every seed, by the name of a configuration"""
-    split: Split | None = None
-    """the split itself, where it was opened just now"""
 
     def ensemble(self, name: str) -> NDArray[np.float32]:
         """Return the mean prediction [N] of all seeds of a configuration."""
@@ -72,11 +70,13 @@ def read_test_split(
     data: TrialData,
     device: str,
     file: Path,
+    look: Callable[[Split, Mapping[str, NDArray[np.float32]]], None] = lambda *_: None,
 ) -> OnTest:
     """Let each model predict the test split, keep that in a file, and stamp the study.
 
-    A promotion that was ended after that finds the file, and does not read the split again. What
-    can fail fails before: an encoder that has changed, a model that predicts nothing.
+    A promotion that was ended after that finds the file, and does not read the split again; one
+    that was ended within it, before anybody has seen anything, reads it under the same stamp. An
+    encoder that has changed and a model that predicts nothing are found out before the stamp.
 
     Args:
         study: is stamped before the split is opened.
@@ -85,11 +85,11 @@ def read_test_split(
         data: whose test split.
         device: where the models run.
         file: the table of predictions; its column `prediction` is the first model's.
+        look: is given the split and the predictions, by column, before they are kept.
 
     Raises:
         OSError: when the predictions cannot be written.
     """
-    split = None
     if not file.exists():
         _refuse_what_cannot_predict(models, data, device)
         readings = readings_of(study)
@@ -104,6 +104,7 @@ def read_test_split(
         }
         first = next(iter(found.values()))
         file.parent.mkdir(parents=True, exist_ok=True)
+        look(split, found)
         write_predictions(file, Predictions(split.ids, split.labels, first, found))
     table = read_predictions(file)
     return OnTest(
@@ -113,7 +114,6 @@ def read_test_split(
             name: [table.others[f"{name}_{index}"] for index in range(len(of_seeds))]
             for name, of_seeds in models.items()
         },
-        split=split,
     )
 
 

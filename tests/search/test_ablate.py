@@ -201,12 +201,14 @@ def test_every_row_has_trained_with_what_it_changes(ablated: Ablated) -> None:
 @pytest.mark.slow
 def test_what_an_end_that_was_not_kept_costs_is_that_training_alone(ablated: Ablated) -> None:
     former = ablated.result
+    maes = [mae for row in former.rows if row.scores for mae in row.scores.valid_mae]
     for file in ablated.kept[:2]:
         file.unlink()
     (ablated.place / RESULT_FILE).unlink()
     done = ablated.resume()
     assert (done.code, done.err) == (0, "")
     assert len(trained_by(done)) == 2
+    assert done.out.count(f"(best so far {min(maes):.3f}, ") == 2
     assert ablated.result.rows == former.rows
     assert len(ablated.runs()[1]) == TRAININGS
 

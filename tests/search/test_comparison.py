@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dlf.intervals import Interval
-from search.comparison import BEATS_PAPER, Comparison, beats_paper, compare
+from search.comparison import CLEARLY_BEATS, Comparison, clearly_beats, compare
 
 CLIPS = 229
 
@@ -87,7 +87,7 @@ def test_the_same_errors_are_a_tie() -> None:
     )
     assert not tie.clearly_better
     assert not tie.clearly_worse
-    assert not beats_paper(tie)
+    assert not clearly_beats(tie)
 
 
 @pytest.mark.parametrize("shapes", [((3, 9), (2, 9)), ((3, 9), (3, 8)), ((1, 9), (1, 9))])
@@ -99,11 +99,11 @@ def test_what_cannot_be_paired_is_refused(shapes: tuple[tuple[int, int], ...]) -
 def test_the_paper_is_beaten_by_what_is_also_clearly_better() -> None:
     rng = np.random.default_rng(5)
     found = [compare(*planted_pair(rng, 5, d)) for d in np.linspace(-0.3, 0.1, 60)]
-    beaten = [beats_paper(c) for c in found]
-    assert beaten == [c.probability >= BEATS_PAPER for c in found]
+    beaten = [clearly_beats(c) for c in found]
+    assert beaten == [c.probability >= CLEARLY_BEATS for c in found]
     assert any(beaten)
     assert not all(beaten)
-    assert all(c.clearly_better for c in found if beats_paper(c))
+    assert all(c.clearly_better for c in found if clearly_beats(c))
 
 
 def test_words() -> None:

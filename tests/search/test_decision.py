@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dlf.text.source import TextSource
 from search.comparison import compare
@@ -45,10 +46,11 @@ def trained(made_up: MadeUpTrainings, race: Maes, final: Maes, *, refit: bool = 
     """Return a race and a final that have ended before, of the entrants that are given."""
     rates = (1e-3,) if refit else ()
     finalists = {each.number: each for each in (BEST, OTHER, PAPER)}
-    shared = {"kept": made_up.kept, "checkpoints": made_up.checkpoints}
+    kept, checkpoints = made_up.kept, made_up.checkpoints
 
     def of_race() -> Race:
-        return Race([finalists[n] for n in race], len(race[0]), LABELS, **shared)
+        chosen = [finalists[number] for number in race]
+        return Race(chosen, len(race[0]), LABELS, kept=kept, checkpoints=checkpoints)
 
     def of_finals() -> Finals:
         return Finals(
@@ -57,12 +59,13 @@ def trained(made_up: MadeUpTrainings, race: Maes, final: Maes, *, refit: bool = 
             TrialData(
                 dataset="synthetic",
                 dataset_digest="0" * 64,
-                data_dir=made_up.kept.folder,
+                data_dir=kept.folder,
                 text=TextSource(way="precomputed"),
             ),
-            made_up.kept.folder.parent,
+            kept.folder.parent,
+            kept=kept,
+            checkpoints=checkpoints,
             first_number=len(race) * len(race[0]),
-            **shared,
         )
 
     for source, maes in ((of_race(), race), (of_finals(), final)):
@@ -72,7 +75,9 @@ def trained(made_up: MadeUpTrainings, race: Maes, final: Maes, *, refit: bool = 
                     number = source.number_of(each, index)
                     has_none = refit and isinstance(source, Finals)
                     seed = source.seeds[index]
-                    made_up.kept.keep(ended_training(number, seed, mae, refit=has_none))
+                    kept.keep(
+                        ended_training(number, seed, mae, entrant=each.number, refit=has_none)
+                    )
     return Trained(of_race(), of_finals())
 
 
@@ -131,15 +136,16 @@ def test_after_a_refit_the_race_has_to_do(made_up: MadeUpTrainings) -> None:
 
 
 def test_pairs_are_of_the_same_seed(made_up: MadeUpTrainings) -> None:
-    race = {4: [0.70, 0.50, 0.90, 0.80], 0: [0.75, None, 0.95, 0.85]}
+    race: Maes = {4: [0.70, 0.50, 0.90, 0.80], 0: [0.75, None, 0.95, 0.85]}
     done = trained(made_up, race, {0: [0.7, 0.7], 4: [0.7, 0.7]})
 
-    def errors(who: Entrant) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def errors(who: Entrant) -> NDArray[np.float32]:
         found = [
             predictions(done.race.number_of(who, i), done.race.seeds[i], race[who.number][i] or 0)
             for i in (0, 2, 3)
         ]
-        return np.abs(np.stack(found) - LABELS)
+        of_seeds: NDArray[np.float32] = np.abs(np.stack(found) - LABELS)
+        return of_seeds
 
     found = against(BEST, PAPER, done.race, LABELS)
     assert found == compare(errors(BEST), errors(PAPER))
@@ -152,6 +158,6 @@ def test_pairs_are_of_the_same_seed(made_up: MadeUpTrainings) -> None:
 
 
 def test_one_pair_is_no_evidence(made_up: MadeUpTrainings) -> None:
-    race = {4: [0.7, 0.7, None], 0: [0.8, None, 0.8]}
+    race: Maes = {4: [0.7, 0.7, None], 0: [0.8, None, 0.8]}
     done = trained(made_up, race, {0: [0.7, 0.7], 4: [0.7, 0.7]})
     assert against(BEST, PAPER, done.race, LABELS) is None

@@ -11,7 +11,6 @@ import pytest
 from dlf.training import EpochRecord
 from search.ended_trainings import EndedTraining, EndedTrainings
 from tests.support.epoch_records import epoch_record
-from tests.support.kept_study import COMPLETE
 from tests.support.seeded_trainings import LABELS, ended_training, failed, predictions
 
 
@@ -28,6 +27,7 @@ def test_everything_comes_back(kept: EndedTrainings) -> None:
     whole = ended_training(3, 2**32 - 1, 0.7)
     broken = EndedTraining(
         number=12,
+        entrant=4,
         seed=5,
         outcome=failed("loss/total is nan"),
         history=history([0.9, 1 / 3]),
@@ -52,11 +52,15 @@ def test_predictions_come_back_to_the_last_bit(kept: EndedTrainings) -> None:
 
 def test_values_that_are_no_numbers_come_back(kept: EndedTrainings) -> None:
     record = epoch_record(1, 0.5, math.inf).model_copy(update={"spread": math.nan})
-    kept.keep(EndedTraining(number=0, seed=1, outcome=COMPLETE, history=(record,), predictions=()))
-    (found,) = kept.read()[0].history
+    odd = ended_training(0, 1, 0.5).model_copy(
+        update={"history": (record,), "predictions": (math.nan, -math.inf)}
+    )
+    kept.keep(odd)
+    found = kept.read()[0]
+    np.testing.assert_array_equal(found.predictions, odd.predictions)
     assert found.best_mae == math.inf
-    assert found.spread is not None
-    assert math.isnan(found.spread)
+    assert found.history[0].spread is not None
+    assert math.isnan(found.history[0].spread)
 
 
 def test_a_training_that_was_trained_again_takes_the_place_of_the_former(

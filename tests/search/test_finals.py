@@ -167,6 +167,7 @@ class TestRefitted:
 
         return EndedTraining(
             number=number,
+            entrant=0,
             seed=number,
             outcome=COMPLETE,
             history=tuple(map(record, range(1, epochs + 1))),

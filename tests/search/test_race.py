@@ -136,7 +136,7 @@ class TestLosers:
         drop_the_bad_one(made_up, first)
         (made_up.kept.folder / LOSERS_FILE).write_bytes(damage)
         second = race_of(made_up)
-        assert second.losers == {}
+        assert second.losers == first.losers
         numbers(second)
         ended_by(made_up, second, {9: 0.72})
         assert second.losers == first.losers
@@ -177,11 +177,22 @@ class TestFailures:
         assert race.paper_failed is None
         assert race.candidate == GOOD
 
-    def test_a_failure_is_tried_again_by_the_next_process(self, made_up: MadeUpTrainings) -> None:
+    def test_one_that_failed_stays_out_for_the_next_process(self, made_up: MadeUpTrainings) -> None:
         race = race_of(made_up)
         numbers(race)
         race.end(FIRST_OF_BAD, failed("the machine went away"))
-        assert FIRST_OF_BAD in numbers(race_of(made_up))
+        second = race_of(made_up)
+        assert second.failures == race.failures
+        assert not {FIRST_OF_BAD, FIRST_OF_BAD + 1} & set(numbers(second))
+
+    def test_the_papers_is_tried_again_by_the_next_process(self, made_up: MadeUpTrainings) -> None:
+        race = race_of(made_up)
+        first = numbers(race)[0]
+        race.end(first, failed("the machine went away"))
+        assert race.paper_failed is not None
+        second = race_of(made_up)
+        assert second.paper_failed is None
+        assert first in numbers(second)
 
     def test_the_papers_failure_ends_the_race(self, made_up: MadeUpTrainings) -> None:
         race = race_of(made_up)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dlf.intervals import Interval
-from search.comparison import Comparison, beats_paper, compare
+from search.comparison import Comparison, clearly_beats, compare
 from search.identity import PAPER_TRIAL
 from search.racing import Loser, leader, losers
 
@@ -115,7 +115,7 @@ def replaces_paper(world: World) -> bool:
     candidate, _ = race(world)
     if candidate == PAPER_TRIAL:
         return False
-    return beats_paper(compare(world.train(candidate, SEEDS), world.train(PAPER_TRIAL, SEEDS)))
+    return clearly_beats(compare(world.train(candidate, SEEDS), world.train(PAPER_TRIAL, SEEDS)))
 
 
 def check_the_best_stays(replicates: int) -> None:

@@ -68,8 +68,13 @@ class Promoted:
     @property
     def last(self) -> PromotionFolder:
         """The promotion that was begun last."""
-        folders = sorted((self.place.folder / "promotions").iterdir())
-        return PromotionFolder(folders[-1])
+        return PromotionFolder(self.folders[-1])
+
+    @property
+    def folders(self) -> list[Path]:
+        """Those of all promotions."""
+        there = (self.place.folder / "promotions").glob("*")
+        return sorted(folder for folder in there if folder.is_dir())
 
     def words(self, *more: str | int) -> list[str]:
         """A command line that promotes with few seeds and epochs."""

@@ -35,15 +35,23 @@ def predictions(number: int, seed: int, mae: float) -> NDArray[np.float32]:
     """Return predictions [N] whose MAE is about this; what a seed does, it does to all."""
     of_all = np.random.default_rng(seed).normal(0, 0.05, len(LABELS))
     of_one = np.random.default_rng([seed, number]).normal(0, 0.01, len(LABELS))
-    return (LABELS + mae + of_all - of_all.mean() + of_one).astype(np.float32)
+    found: NDArray[np.float32] = LABELS + (mae + of_all - of_all.mean() + of_one).astype(np.float32)
+    return found
 
 
-def ended_training(number: int, seed: int, mae: float, *, refit: bool = False) -> EndedTraining:
+def ended_training(
+    number: int, seed: int, mae: float, *, entrant: int = 0, refit: bool = False
+) -> EndedTraining:
     """Return a training that came to its own end after one epoch."""
     found = () if refit else tuple(predictions(number, seed, mae).tolist())
     record = epoch_record(1, mae, mae, finished=True)
     return EndedTraining(
-        number=number, seed=seed, outcome=COMPLETE, history=(record,), predictions=found
+        number=number,
+        entrant=entrant,
+        seed=seed,
+        outcome=COMPLETE,
+        history=(record,),
+        predictions=found,
     )
 
 

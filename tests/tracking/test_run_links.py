@@ -64,7 +64,7 @@ def test_the_studys_own_run_is_linked(
     assert link.endswith(f"/runs/{study_run_of(location, key)}")
     assert link not in run_links(location, key).values()
     assert study_link(location, key) == recorder.link() == link
-    assert study_link(location, "a key of nobody's") is None
+    assert study_link(location, "no such key") is None
 
 
 def test_a_run_that_does_not_exist_yet_is_not_linked(journal_file: Path) -> None:
