@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dlf.text.source import TextSource
-from search.comparison import compare
+from search.comparison import CLEARLY_BEATS, compare
 from search.decision import Decision, against, decide
 from search.finals import Finals
 from search.race import Race
@@ -115,6 +115,25 @@ def test_a_tie_can_be_allowed_and_is_told_as_one(made_up: MadeUpTrainings) -> No
     assert not decision.clearly_beaten
 
 
+def test_what_is_clearly_worse_on_further_seeds_is_no_tie(made_up: MadeUpTrainings) -> None:
+    done = trained(made_up, RACE, {0: [0.8, 0.81, 0.8], 4: [0.9, 0.91, 0.9]})
+    decision = done.decide(allow_tie=True)
+    assert (decision.candidate, decision.kept) == (BEST, PAPER)
+    assert decision.evidence is not None
+    assert decision.evidence.clearly_worse
+    assert not decision.clearly_beaten
+
+
+def test_it_takes_more_than_the_interval_to_replace_the_papers(made_up: MadeUpTrainings) -> None:
+    done = trained(made_up, RACE, {0: [0.8, 0.8, 0.8], 4: [0.76, 0.78, 0.755]})
+    decision = done.decide()
+    assert decision.evidence is not None
+    assert decision.evidence.clearly_better
+    assert decision.evidence.probability < CLEARLY_BEATS
+    assert (decision.candidate, decision.kept) == (BEST, PAPER)
+    assert not decision.clearly_beaten
+
+
 def test_the_papers_may_be_the_candidate_itself(made_up: MadeUpTrainings) -> None:
     race = {4: [0.9, 0.9, 0.9], 0: [0.7, 0.7, 0.7]}
     for allow_tie in (False, True):
@@ -161,3 +180,11 @@ def test_one_pair_is_no_evidence(made_up: MadeUpTrainings) -> None:
     race: Maes = {4: [0.7, 0.7, None], 0: [0.8, None, 0.8]}
     done = trained(made_up, race, {0: [0.7, 0.7], 4: [0.7, 0.7]})
     assert against(BEST, PAPER, done.race, LABELS) is None
+
+
+def test_what_is_clearly_worse_is_no_tie(made_up: MadeUpTrainings) -> None:
+    done = trained(made_up, RACE, {0: [0.7, 0.71, 0.7], 4: [0.9, 0.91, 0.9]})
+    decision = done.decide(allow_tie=True)
+    assert decision.evidence is not None
+    assert decision.evidence.clearly_worse
+    assert decision.kept == PAPER

@@ -61,11 +61,16 @@ def test_the_promotion_is_typed_as_it_works(
 
 
 @pytest.mark.parametrize(
-    ("refit", "allow_tie", "again"),
-    [(False, False, False), (True, False, True), (False, True, False)],
+    ("refit", "allow_tie", "only_if_better", "again"),
+    [(False,) * 4, (True, False, False, True), (False, True, True, False)],
 )
 def test_a_promotion_is_reproduced_by_a_command_that_says_all_of_its_plan(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refit: bool, allow_tie: bool, again: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refit: bool,
+    allow_tie: bool,
+    only_if_better: bool,
+    again: bool,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     plan = PromotionPlan(
@@ -78,7 +83,7 @@ def test_a_promotion_is_reproduced_by_a_command_that_says_all_of_its_plan(
         paper_epochs=90,
         refit=refit,
         allow_tie=allow_tie,
-        only_if_better=False,
+        only_if_better=only_if_better,
         again=again,
         finalists=(entrant(0),),
     )

@@ -6,14 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from dlf.command import WorkFailedError
 from dlf.training import EpochRecord
 from search.ledger import TrialLedger
 from search.race import LOSERS_FILE, Race
-from search.seeds import race_seed
+from search.seeds import final_seed, race_seed
 from search.trials import TrialPlan, Wait
 from tests.support.epoch_records import epoch_record
 from tests.support.memory_recorder import MemoryRecorder
-from tests.support.seeded_trainings import LABELS, MadeUpTrainings, all_plans, entrant, failed
+from tests.support.seeded_trainings import (
+    LABELS,
+    MadeUpTrainings,
+    all_plans,
+    ended_training,
+    entrant,
+    failed,
+)
 from tests.support.simulation import EPOCHS, DriverKilledError, SimulatedBackend
 from tracking.records import Outcome, TrialState
 
@@ -134,12 +142,26 @@ class TestLosers:
     ) -> None:
         first = race_of(made_up)
         drop_the_bad_one(made_up, first)
-        (made_up.kept.folder / LOSERS_FILE).write_bytes(damage)
-        second = race_of(made_up)
-        assert second.losers == first.losers
-        numbers(second)
-        ended_by(made_up, second, {9: 0.72})
-        assert second.losers == first.losers
+        file = made_up.kept.folder / LOSERS_FILE
+        whole = file.read_bytes()
+        file.write_bytes(damage)
+        assert race_of(made_up).losers == first.losers
+        assert file.read_bytes() == whole
+
+    def test_evidence_that_cannot_be_written_ends_the_work(self, made_up: MadeUpTrainings) -> None:
+        race = race_of(made_up)
+        (made_up.kept.folder / LOSERS_FILE / "a folder in its place").mkdir(parents=True)
+        with pytest.raises(WorkFailedError, match=f"{LOSERS_FILE} cannot be written"):
+            drop_the_bad_one(made_up, race)
+
+    def test_one_that_was_trained_on_every_seed_may_be_out(self, made_up: MadeUpTrainings) -> None:
+        race = race_of(made_up)
+        numbers(race)
+        ended_by(made_up, race, {4: 0.95, 5: 0.96})
+        numbers(race)
+        ended_by(made_up, race, {6: 0.95, 7: 0.95, 8: 0.7, 9: 0.7, 10: 0.7, 11: 0.7})
+        assert len(race.trainings_of(BAD)) == SEEDS
+        assert race.finishers == [PAPER]
 
     def test_the_papers_is_never_dropped_however_bad_it_is(self, made_up: MadeUpTrainings) -> None:
         race = race_of(made_up)
@@ -193,6 +215,11 @@ class TestFailures:
         second = race_of(made_up)
         assert second.paper_failed is None
         assert first in numbers(second)
+
+    def test_a_failure_of_a_final_is_none_of_the_race(self, made_up: MadeUpTrainings) -> None:
+        lost = ended_training(12, final_seed(0), 0.7, entrant=4)
+        made_up.kept.keep(lost.model_copy(update={"outcome": failed("it hung")}))
+        assert race_of(made_up).failures == {}
 
     def test_the_papers_failure_ends_the_race(self, made_up: MadeUpTrainings) -> None:
         race = race_of(made_up)

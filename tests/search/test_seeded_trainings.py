@@ -15,6 +15,7 @@ from tests.support.seeded_trainings import (
     LABELS,
     MadeUpTrainings,
     all_plans,
+    ended_training,
     entrant,
     failed,
     predictions,
@@ -91,7 +92,8 @@ def test_what_ended_is_on_disk_and_not_trained_again(made_up: MadeUpTrainings) -
     all_plans(source)
     made_up.finish(source, 4, 0.8)
     (on_disk,) = made_up.kept.read().values()
-    assert (on_disk.number, on_disk.seed, on_disk.outcome) == (4, 102, COMPLETE)
+    assert (on_disk.number, on_disk.entrant, on_disk.seed) == (4, SECOND.number, 102)
+    assert on_disk.outcome == COMPLETE
     assert on_disk == source.ended[4]
     expected = predictions(4, 102, 0.8)
     np.testing.assert_array_equal(np.array(on_disk.predictions, np.float32), expected)
@@ -181,6 +183,31 @@ def test_one_without_readable_predictions_has_failed(
     assert on_disk.outcome.state is TrialState.FAILED
     assert len(on_disk.history) == 1
     assert 4 in numbers_left(made_up)
+
+
+def test_one_whose_last_state_could_not_be_written_has_failed(made_up: MadeUpTrainings) -> None:
+    source = source_of(made_up)
+    all_plans(source)
+    for number, written in ((0, 2), (4, 1)):
+        for epoch in (1, 2):
+            source.report(number, epoch_record(epoch, 0.8, 0.8, finished=epoch == 2))
+        made_up.checkpoints.write(number, {"history": list(range(written))})
+        made_up.leave(number, source.seeds[source.place_of(number)[1]], 0.8)
+        source.end(number, COMPLETE)
+    assert source.ended.keys() == {0}
+    assert "its state is that of epoch 1 of 2" in source.failures[0]
+
+
+@pytest.mark.parametrize("others", [{"seed": 104}, {"entrant": 9}])
+def test_a_training_of_another_entrant_or_seed_is_not_taken_for_it(
+    made_up: MadeUpTrainings, others: dict[str, int]
+) -> None:
+    own = ended_training(1, 102, 0.7, entrant=FIRST.number)
+    made_up.kept.keep(own)
+    assert source_of(made_up).ended == {1: own}
+    made_up.kept.keep(own.model_copy(update=others))
+    assert source_of(made_up).ended == {}
+    assert 1 in numbers_left(made_up)
 
 
 def test_a_folder_that_cannot_be_written_ends_the_work(made_up: MadeUpTrainings) -> None:

@@ -1,6 +1,6 @@
 """The test split is read once by a promotion, and the study remembers when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
@@ -8,6 +8,7 @@ from unittest.mock import patch
 import numpy as np
 import optuna
 import pytest
+from numpy.typing import NDArray
 
 from dlf.batching import Clips
 from dlf.command import BadInputError
@@ -47,9 +48,10 @@ def read(study: optuna.Study, file: Path, tmp_path: Path, tiny_data: Path) -> Ca
         *,
         promotion: str = "first",
         text: TextSource = data.text,
+        look: Callable[..., None] = lambda *_: None,
     ) -> OnTest:
-        changed = data.model_copy(update={"text": text})
-        return read_test_split(study, promotion, models or two_kinds(), changed, "cpu", file)
+        changed, models = data.model_copy(update={"text": text}), models or two_kinds()
+        return read_test_split(study, promotion, models, changed, "cpu", file, look)
 
     return call
 
@@ -80,7 +82,6 @@ def test_predictions_are_the_models_own(
         np.testing.assert_array_equal(np.stack(list(on_test.of_seeds[name])), np.stack(own))
         np.testing.assert_array_equal(on_test.errors(name), np.abs(np.stack(own) - test.labels))
         np.testing.assert_allclose(on_test.ensemble(name), (own[0] + own[1]) / 2, rtol=1e-5)
-    assert list(on_test.ids) == test.ids
     table = read_predictions(file)
     np.testing.assert_array_equal(table.prediction, on_test.of_seeds["candidate"][0])
     assert list(table.others) == ["candidate_0", "candidate_1", "paper_0", "paper_1"]
@@ -116,6 +117,23 @@ def test_a_promotion_that_goes_on_does_not_open_it_again(
     for name in ("candidate", "paper"):
         np.testing.assert_array_equal(second.errors(name), first.errors(name))
     assert readings_of(study) == stamps
+
+
+def test_a_look_at_the_split_is_had_once_before_its_predictions_are_kept(
+    read: Callable[..., OnTest], file: Path, tiny_data: Path
+) -> None:
+    looks: list[tuple[Split, Mapping[str, NDArray[np.float32]]]] = []
+
+    def look(split: Split, columns: Mapping[str, NDArray[np.float32]]) -> None:
+        assert not file.exists()
+        looks.append((split, columns))
+
+    on_test = read(look=look)
+    read(look=look)
+    ((split, columns),) = looks
+    assert split.ids == open_test_split("synthetic", tiny_data).ids
+    assert list(columns) == ["candidate_0", "candidate_1", "paper_0", "paper_1"]
+    np.testing.assert_array_equal(columns["paper_1"], on_test.of_seeds["paper"][1])
 
 
 def test_every_promotion_leaves_a_stamp_of_its_own(
