@@ -28,8 +28,13 @@ def replaced_whole(path: Path) -> Iterator[Path]:
 
 
 def write_or_fail(path: Path, text: str) -> None:
-    """Write a file as a whole; raise `WorkFailedError` when that cannot be done."""
+    """Write a file as a whole, in a folder that is made if it is missing.
+
+    Raises:
+        WorkFailedError: when that cannot be done.
+    """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with replaced_whole(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
     except OSError as error:

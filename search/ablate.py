@@ -22,13 +22,12 @@ from search.ablation_request import (
     dataset_of,
     plan_ablation,
     read_request,
-    resume_command,
 )
 from search.ablation_result import AblationResult, result_of
 from search.ablation_table import markdown_table, shown_table
 from search.checkpoints import Checkpoints
 from search.engine import local_ray
-from search.next_steps import look_command
+from search.next_steps import look_command, resume_command
 from search.resources import Resources, fit_resources
 from search.seeded_trainings import SeededTrainings
 from search.tracked_study import tracked_trials
@@ -127,7 +126,7 @@ def ablate(
         raise
     finally:
         if not done:
-            print(f"go on with:  {resume_command(request)}", file=sys.stderr)
+            print(f"go on with:  {resume_command(request.name, '--name')}", file=sys.stderr)
         missing = Recorders([mlflow, *onlookers]).finish(summary)
     if request.json_only:
         print(result.model_dump_json())
@@ -141,7 +140,7 @@ def ablate(
         names = ", ".join(row.name for row in result.failed)
         raise WorkFailedError(
             f"what has failed is no part of the table: {names}; this trains it again:  "
-            f"{resume_command(request)}"
+            f"{resume_command(request.name, '--name')}"
         )
     if missing is not None:
         raise WorkFailedError(missing)

@@ -7,16 +7,14 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from dlf.command import BadInputError, WorkFailedError, reason_of
+from dlf.command import BadInputError
 from dlf.config import Config, Value
 from dlf.text.source import TextSource
-from dlf.whole_file import replaced_whole
+from dlf.whole_file import write_or_fail
 from search.ablation_rows import PlannedRow, rows_of
 from search.driver_lock import hold_study
 from search.ended_trainings import EndedTrainings
-from search.engine import run_trials
-from search.kept_results import KeptResults
-from search.ledger import TrialLedger
+from search.seeded_run import train_seeded
 from search.seeded_trainings import Entrant, SeededTrainings
 from search.seeds import ablation_seed
 from search.study import StudyPlace, make_folder
@@ -24,7 +22,7 @@ from search.trainable import Workplace
 from search.trial_data import TrialData
 from tracking.journal import TRACKING_FILE
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.recorder import Recorder, Recorders
+from tracking.recorder import Recorder
 from tracking.study_files import StudyFiles
 
 PLAN_FILE, RESULT_FILE, TABLE_FILE = "ablation.json", "result.json", "ablation.md"
@@ -185,14 +183,7 @@ class AblationFolder:
             WorkFailedError: when it cannot be written.
         """
         file = self.folder / name
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with replaced_whole(file) as unfinished:
-                unfinished.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise WorkFailedError(
-                f"{file} cannot be written ({reason_of(error)}); --resume goes on from here"
-            ) from error
+        write_or_fail(file, text)
         return file
 
     def keep_table(self, markdown: str) -> Path:
@@ -226,16 +217,8 @@ class Ablation:
         onlookers: Sequence[Recorder],
         tell: Callable[[str], None],
     ) -> None:
-        """Train what an earlier process has not trained, and tell the recorders of all ends."""
-        checkpoints, folder = self.workplace.checkpoints, self.place.folder
-        for number, outcome in trainings.ended_before.items():
-            mlflow.end_trial(number, outcome)
-            checkpoints.discard(number)
-        kept = KeptResults(
-            checkpoints, StudyFiles(folder), self.workplace.data, models=0, tell=tell
-        )
-        recorders = Recorders([kept, mlflow, *onlookers])
-        run_trials(TrialLedger(trainings, recorders), self.workplace, folder)
+        """Train what an earlier process has not trained, and tell MLflow of all ends."""
+        train_seeded(trainings, self.workplace, self.place.folder, mlflow, onlookers, tell)
 
 
 def _shown(value: Value) -> Value:

@@ -1,9 +1,5 @@
 """What the command line of an ablation asks for, and the plan that it makes."""
 
-import argparse
-import re
-import shlex
-import sys
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -17,10 +13,8 @@ from dlf.text.choice import choose_text
 from dlf.text.source import TextSource, TextWay
 from dlf.text.tokens import has_words
 from search.ablation import AblationPlan
-from search.arguments import TrainingRequest, add_training_flags
-from search.comparison import FEWEST_SEEDS
+from search.arguments import TrainingRequest, add_training_flags, several_seeds
 from search.resources import Resources
-from tracking.location import without_password
 
 DEFAULT_SEEDS = 3
 DEFAULT_EPOCHS = 30
@@ -56,7 +50,7 @@ def read_request() -> AblationRequest:
     )
     add(
         "--seeds",
-        type=_several,
+        type=several_seeds,
         metavar="S",
         help=f"on which every row is trained; left out: {DEFAULT_SEEDS}",
     )
@@ -149,14 +143,6 @@ def plan_ablation(
     return former, words
 
 
-def resume_command(request: AblationRequest) -> str:
-    """Return the command of this process again, so that it goes on with the ablation."""
-    words = [sys.executable, *map(without_password, sys.argv)]
-    if not any(re.match("--name(=|$)", word) for word in words):
-        words += ["--name", request.name]
-    return shlex.join(words if request.resume else [*words, "--resume"])
-
-
 def _text(
     request: AblationRequest,
     manifest: Manifest,
@@ -173,11 +159,3 @@ def _text(
         gpu=resources.gpus_per_trial > 0,
     )
     return choice.source, str(choice)
-
-
-def _several(text: str) -> int:
-    if not text.isdecimal() or int(text) < FEWEST_SEEDS:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a whole number of at least {FEWEST_SEEDS}: one seed has no spread"
-        )
-    return int(text)

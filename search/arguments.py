@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import CommandParser, positive_int
+from search.comparison import FEWEST_SEEDS
 from tracking.arguments import add_output_flag, add_tracking_flag
 
 
@@ -68,6 +69,15 @@ def _add_storage_flag(parser: CommandParser) -> None:
     parser.add_argument(
         "--storage", metavar="URL", help="of the study; left out: a journal in its folder"
     )
+
+
+def several_seeds(text: str) -> int:
+    """Parse a number of seeds that have a spread, for argparse's `type`."""
+    if not text.isdecimal() or int(text) < FEWEST_SEEDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number of at least {FEWEST_SEEDS}: one seed has no spread"
+        )
+    return int(text)
 
 
 def _cpus(text: str) -> float:

@@ -24,7 +24,7 @@ from tracking.promotion_report.remarks import remarks
 from tracking.promotion_report.verdict import verdict
 from tracking.promotion_report.writing import write_promotion
 from tracking.registry import PREVIOUS
-from tracking.run_links import run_links, study_link
+from tracking.run_links import model_link, run_links, study_link
 from tracking.study_files import StudyFiles
 
 NOT_BETTER = NotRegistered(reason="the registered champion is not clearly beaten on validation")
@@ -91,6 +91,7 @@ def conclude(
                 alias=registered.alias,
                 former=registered.former,
                 former_alias=PREVIOUS,
+                link=model_link(location, registered.model, registered.version),
             )
         )
     page, _ = write_promotion(report, place.folder)

@@ -60,22 +60,22 @@ def train_command(
     return shlex.join([*words, "--max-epochs", str(entrant.max_epochs)])
 
 
-def resume_command(study: str) -> str:
-    """Return the command of this process again, so that it goes on with the study."""
+def resume_command(name: str, flag: str = "--study") -> str:
+    """Return the command of this process again, so that it goes on with what a flag names."""
     words = [
         _python(),
         str(_from_here(Path(sys.argv[0]).absolute())),
-        *_other_words(sys.argv[1:]),
+        *_other_words(sys.argv[1:], flag),
     ]
-    return shlex.join([*map(without_password, words), "--study", study, "--resume"])
+    return shlex.join([*map(without_password, words), flag, name, "--resume"])
 
 
-def _other_words(words: list[str]) -> list[str]:
+def _other_words(words: list[str], flag: str) -> list[str]:
     kept, skip = [], False
     for word in words:
-        if not skip and word not in ("--study", "--resume") and not word.startswith("--study="):
+        if not skip and word not in (flag, "--resume") and not word.startswith(f"{flag}="):
             kept.append(word)
-        skip = word == "--study"
+        skip = word == flag
     return kept
 
 

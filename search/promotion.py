@@ -21,19 +21,17 @@ from dlf.data import Split, open_split
 from dlf.trained_model import TrainedModel
 from search.comparison import Comparison
 from search.decision import Decision, against, decide
-from search.engine import run_trials
 from search.final_figures import draw_final
 from search.finals import Finals, refitted
-from search.kept_results import KeptResults
-from search.ledger import TrialLedger
 from search.promotion_plan import PromotionFolder, PromotionPlan
 from search.race import Race
+from search.seeded_run import train_seeded
 from search.seeded_trainings import Entrant, SeededTrainings
 from search.test_split import OnTest, read_test_split
 from search.trainable import Workplace
 from tracking.location import without_password
 from tracking.mlflow_recorder import MlflowRecorder
-from tracking.recorder import Recorder, Recorders
+from tracking.recorder import Recorder
 from tracking.study_files import StudyFiles
 
 CANDIDATE, PAPER = "candidate", "paper"
@@ -194,16 +192,9 @@ class Promotion:
         return chosen
 
     def _run(self, trainings: SeededTrainings) -> None:
-        """Train what an earlier process has not trained, and tell the recorders of all ends."""
-        checkpoints, folder = self.workplace.checkpoints, self.place.folder
-        for number, outcome in trainings.ended_before.items():
-            self.mlflow.end_trial(number, outcome)
-            checkpoints.discard(number)
-        kept = KeptResults(
-            checkpoints, StudyFiles(folder), self.workplace.data, models=0, tell=self.tell
+        train_seeded(
+            trainings, self.workplace, self.place.folder, self.mlflow, self.onlookers, self.tell
         )
-        ledger = TrialLedger(trainings, Recorders([kept, self.mlflow, *self.onlookers]))
-        run_trials(ledger, self.workplace, folder)
 
     def _draw(self, split: Split, predictions: NDArray[np.float32], model: TrainedModel) -> None:
         device = self.workplace.resources.device

@@ -1,6 +1,5 @@
 """What the command line of a promotion asks for, and the plan that it makes of a study."""
 
-import argparse
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 from dlf.command import BadInputError, CommandParser, positive_int
 from dlf.config import Config
 from dlf.trained_model import ModelCard
-from search.arguments import SharedRequest, add_shared_flags
+from search.arguments import SharedRequest, add_shared_flags, several_seeds
 from search.finalists import PAPER_EPOCHS, choose_finalists
 from search.identity import StudyIdentity
 from search.promotion_plan import PromotionFolder, PromotionPlan, RegisteredBefore, now
@@ -54,13 +53,13 @@ def read_request() -> PromotionRequest:
     )
     add(
         "--seeds",
-        type=_several,
+        type=several_seeds,
         metavar="S",
         help=f"fresh seeds of each of them, at most; left out: {DEFAULT_SEEDS}",
     )
     add(
         "--final-seeds",
-        type=_several,
+        type=several_seeds,
         metavar="S",
         help=f"further seeds of the winner and the paper's; left out: {DEFAULT_FINAL_SEEDS}",
     )
@@ -181,11 +180,3 @@ def _champion(location: TrackingLocation, identity: StudyIdentity) -> Registered
             "--only-if-better out"
         )
     return RegisteredBefore(version=found.version, config=Config.from_yaml(found.config_yaml))
-
-
-def _several(text: str) -> int:
-    if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a whole number of at least 2: one seed has no spread"
-        )
-    return int(text)

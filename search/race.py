@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from dlf.training import EpochRecord
 from dlf.whole_file import write_or_fail
 from search.checkpoints import Checkpoints
+from search.comparison import FEWEST_SEEDS
 from search.ended_trainings import EndedTrainings
 from search.identity import PAPER_TRIAL
 from search.racing import Loser, losers
@@ -21,9 +22,6 @@ from search.seeded_trainings import Entrant, SeededTrainings
 from search.seeds import race_seed
 from search.trials import TrialPlan, Wait
 from tracking.records import Outcome, TrialState
-
-FIRST_SEEDS = 2
-"""what every finalist is trained on: the fewest that have a spread"""
 
 LOSERS_FILE = "losers.json"
 _Losers = TypeAdapter(list[Loser])
@@ -128,8 +126,8 @@ class Race(SeededTrainings):
         left = [i for i in range(len(self.seeds)) if not self.is_begun(entrant, i)]
         if not left:
             return None
-        known = len(self.trainings_of(entrant)) >= FIRST_SEEDS
-        may = entrant.number == PAPER_TRIAL or left[0] < FIRST_SEEDS or known
+        known = len(self.trainings_of(entrant)) >= FEWEST_SEEDS
+        may = entrant.number == PAPER_TRIAL or left[0] < FEWEST_SEEDS or known
         return left[0] if may else None
 
     def _drop_losers(self) -> None:

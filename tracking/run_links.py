@@ -1,4 +1,4 @@
-"""Where people look at the runs of trials: addresses in the MLflow UI."""
+"""Where people look at runs and registered models: addresses in the MLflow UI."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
@@ -51,6 +51,11 @@ def study_link(location: TrackingLocation, study_key: str) -> str | None:
     except (StoreAwayError, StoreRefusedError) as error:
         raise location.unusable(str(error)) from error
     return None
+
+
+def model_link(location: TrackingLocation, model: str, version: int) -> str:
+    """Return the address of a version of a registered model."""
+    return f"{_ui_of(location)}/#/models/{model}/versions/{version}"
 
 
 def _ui_of(location: TrackingLocation) -> str:

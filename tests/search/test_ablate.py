@@ -227,7 +227,7 @@ def test_a_row_that_fails_is_told_and_the_others_stand(ablated: Ablated) -> None
     last = [ablated.place / "trainings" / f"training-{TRAININGS - 1 - i}.json" for i in range(2)]
     for file in last:
         file.unlink()
-    with patch("search.ablation.run_trials", partial(run_trials, trainable=Burning)):
+    with patch("search.seeded_run.run_trials", partial(run_trials, trainable=Burning)):
         done = ablated.resume()
     assert done.code == 1
     assert re.search(r"^w/o HP +failed ", done.out, re.MULTILINE)
@@ -257,7 +257,7 @@ def begun(place: Ablated) -> None:
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    with patch("search.ablation.run_trials", die):
+    with patch("search.seeded_run.run_trials", die):
         assert place.begin().code == 130
 
 

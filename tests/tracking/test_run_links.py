@@ -11,7 +11,7 @@ from tests.support.recording import study_of, study_run_of, trial_of
 from tracking.location import TrackingLocation, resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.records import Ending, Summary
-from tracking.run_links import LOCAL_UI, run_link, run_links, study_link
+from tracking.run_links import LOCAL_UI, model_link, run_link, run_links, study_link
 from tracking.sender import Patience
 
 
@@ -84,3 +84,8 @@ def test_a_store_that_is_away_is_named_without_its_password(
     with pytest.raises(BadInputError, match="cannot be used") as refused:
         links(away, "key")
     assert "secret" not in str(refused.value)
+
+
+def test_a_model_is_linked_by_name_and_version_without_password() -> None:
+    server = TrackingLocation(uri="https://ann:secret@tracking:5000/")
+    assert model_link(server, "dlf-mosi", 3) == "https://tracking:5000/#/models/dlf-mosi/versions/3"
