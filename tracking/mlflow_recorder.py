@@ -84,7 +84,7 @@ class MlflowRecorder(JournalRecorder):
     def link(self) -> str | None:
         """Return where the study's own run can be looked at, if it exists by now."""
         runs = self._sender.runs
-        if runs is None or not runs.run_id:
+        if runs is None:
             return None
         return run_link(self._location, runs.experiment_id, runs.run_id)
 

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient, MlflowException
 
 from dlf.command import BadInputError
 from tests.support.mlflow_server import unused_port
 from tests.support.recording import study_of, study_run_of, trial_of
 from tracking.location import TrackingLocation, resolve
+from tracking.mlflow_connection import connect
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.records import Ending, Summary
 from tracking.run_links import LOCAL_UI, model_link, run_link, run_links, study_link
@@ -65,6 +67,8 @@ def test_the_studys_own_run_is_linked(
     assert link not in run_links(location, key).values()
     assert study_link(location, key) == recorder.link() == link
     assert study_link(location, "no such key") is None
+    connect(location).client.delete_run(study_run_of(location, key))
+    assert study_link(location, key) is None, "those of its trials are not its own"
 
 
 def test_a_run_that_does_not_exist_yet_is_not_linked(journal_file: Path) -> None:
@@ -73,6 +77,19 @@ def test_a_run_that_does_not_exist_yet_is_not_linked(journal_file: Path) -> None
     recorder = MlflowRecorder(away, study_of("away"), journal_file, patience=patience)
     assert recorder.link() is None
     recorder.finish(Summary(ending=Ending.FINISHED))
+    assert recorder.link() is None
+
+
+def test_a_run_that_the_store_refused_is_not_linked(
+    sqlite_location: TrackingLocation, journal_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException.invalid_parameter_value("no such experiment")
+
+    monkeypatch.setattr(MlflowClient, "create_run", refuse)
+    recorder = MlflowRecorder(sqlite_location, study_of("refused"), journal_file)
+    recorder.finish(Summary(ending=Ending.FINISHED))
+    assert recorder.unsent is not None
     assert recorder.link() is None
 
 
