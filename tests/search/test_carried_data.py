@@ -59,7 +59,6 @@ def test_trials_train_on_what_was_carried_without_a_file(
     source = ListedTrials([SMALL] * 2, stopped=-1)
     workplace = Workplace(
         data=data,
-        max_epochs=1,
         resources=Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=2),
         checkpoints=Checkpoints(folder=tmp_path / "checkpoints"),
     )
