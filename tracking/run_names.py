@@ -13,8 +13,6 @@ EXPERIMENT_PREFIX = "dlf-"
 
 OBJECTIVE = "valid/mae"
 BEST_OBJECTIVE = "valid/best_mae"
-ALWAYS_MEASURED = "train/mae"
-"""a metric that every epoch has, also where nothing is held out"""
 
 KEY_TAG = "dlf.study_key"
 TRIAL_TAG = "dlf.trial"

@@ -1,6 +1,6 @@
 """The run of one trial in MLflow: what it is given, and what is known of it without asking."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from tracking.events import EpochTrained, TrialEnded, TrialMeasured, TrialStarte
 from tracking.mlflow_store import FoundRun, Measured, MlflowStore
 from tracking.records import DatasetRecord, ParamValue, TrialState
 from tracking.run_names import (
-    ALWAYS_MEASURED,
     CONFIG_FILE,
     FAILURE_TAG,
     LACKING_TAG,
@@ -120,11 +119,14 @@ class TrialRun:
             self._status = RUNNING
             self._changed = True
 
-    def add_epochs(self, events: Iterable[EpochTrained]) -> None:
-        """Add the metrics of those epochs that it has not got."""
+    def add_epochs(self, events: Sequence[EpochTrained]) -> None:
+        """Add the metrics of those epochs, one or more, that it has not got.
+
+        All epochs of a trial have the same metrics, so that any of them tells which are there.
+        """
         if self._epochs is None:
-            points = self._store.points(self.run_id, ALWAYS_MEASURED)
-            self._epochs = {point.step for point in points}
+            any_metric = next(iter(events[0].metrics))
+            self._epochs = {point.step for point in self._store.points(self.run_id, any_metric)}
         missing = {event.epoch: event for event in events if event.epoch not in self._epochs}
         if missing:
             steps = [Measured(e.metrics, e.epoch, e.time_ms) for e in missing.values()]
