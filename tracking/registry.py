@@ -1,6 +1,8 @@
 """The MLflow model registry: which model of a dataset is the champion, and who was before it."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -66,8 +68,7 @@ def register_champion(
     """Register a packaged model as a new version of `dlf-<dataset>` and crown it.
 
     The version is linked to the run, which also takes the metrics. The former champion becomes
-    `previous`; there is a champion at every moment. The store becomes MLflow's global one in this
-    process.
+    `previous`; there is a champion at every moment. The store is MLflow's global one meanwhile.
 
     Args:
         location: where the run is tracked.
@@ -87,14 +88,9 @@ def register_champion(
     if not folder.is_dir() or not any(folder.iterdir()):
         raise BadInputError(f"there is nothing to register in {folder}")
     model = model_of(dataset)
-    quiet_mlflow()
-    from mlflow import set_tracking_uri
-
-    # A database store looks `models:/<id>` up in the global tracking store, not in its client's.
-    set_tracking_uri(location.uri)
     try:
         store = connect(location)
-        with translated_errors():
+        with _global_store(location), translated_errors():
             version = _version_of(store.client, model, key)
             if version is None:
                 logged = _logged_model(store, model, run_id, folder, key, metrics)
@@ -155,6 +151,24 @@ def champion_of(location: TrackingLocation, dataset: str) -> Champion | None:
         config_yaml=config_yaml,
         card_json=card_json,
     )
+
+
+@contextmanager
+def _global_store(location: TrackingLocation) -> Iterator[None]:
+    """Make a store MLflow's global one for a while.
+
+    A database store looks `models:/<id>` up there, not in its client's.
+    """
+    quiet_mlflow()
+    from mlflow import set_tracking_uri
+
+    former = os.environ.get("MLFLOW_TRACKING_URI")
+    set_tracking_uri(location.uri)
+    try:
+        yield
+    finally:
+        # None takes it back, whatever its annotation says.
+        set_tracking_uri(former)  # type: ignore[arg-type]
 
 
 def _find(client: "MlflowClient", model: str) -> "Registry | None":

@@ -6,12 +6,10 @@ import signal
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from dlf.config import Config
 from dlf.published_results import TABLE_2
@@ -25,6 +23,12 @@ from search.trial_data import OpenedData
 from tests.support.commands import ROOT, Command
 from tests.support.searches import clear_ray, run_here, wait_until
 from tracking.journal import TRACKING_FILE
+from tracking.location import resolve
+from tracking.mlflow_connection import connect_to_read
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 SMALL = Config().with_values(
     {
@@ -69,10 +73,10 @@ class Ablated(NamedTuple):
         return AblationResult.model_validate_json((self.place / RESULT_FILE).read_text())
 
     @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(f"sqlite:///{self.folder}/ml.db")
+    def client(self) -> "MlflowClient":
+        return connect_to_read(resolve(f"sqlite:///{self.folder}/ml.db")).client
 
-    def runs(self) -> tuple[Run, list[Run]]:
+    def runs(self) -> "tuple[Run, list[Run]]":
         """Return the run of the ablation, and those of its trainings."""
         client = self.client
         experiments = [each.experiment_id for each in client.search_experiments()]

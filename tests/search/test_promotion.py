@@ -8,7 +8,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from mlflow import MlflowClient
 
 from dlf.command import WorkFailedError
 from dlf.data import open_test_split
@@ -23,6 +22,7 @@ from tests.support.mlflow_server import unused_port
 from tests.support.promotions import FEW, Promoted
 from tests.support.simulation import SimulatedSearch
 from tracking.location import resolve
+from tracking.mlflow_connection import connect_to_read
 from tracking.predictions import read_predictions
 from tracking.registry import champion_of
 
@@ -50,7 +50,7 @@ class Done:
         assert done.code == 0, done.err
         self.result: dict[str, Any] = json.loads(done.out)
         self.folder = study.last.folder
-        self.client = MlflowClient(study.tracking)
+        self.client = connect_to_read(resolve(study.tracking)).client
 
     @property
     def runs(self) -> Mapping[str, Any]:
@@ -206,7 +206,7 @@ def test_a_promotion_that_was_interrupted_goes_on_and_trains_nothing_twice(
         done = study.promote("--resume", "--json")
     assert done.code == 0, done.err
     assert ended == [0, 4, 0]
-    runs = MlflowClient(study.tracking).search_runs(["1"])
+    runs = connect_to_read(resolve(study.tracking)).client.search_runs(["1"])
     names = [run.info.run_name for run in runs]
     assert len(names) == len(set(names)) == 9
     assert {run.info.status for run in runs} == {"FINISHED"}
