@@ -23,7 +23,9 @@ Register = Callable[..., RegisteredModel]
 
 
 @pytest.fixture(autouse=True)
-def _global_store() -> Iterator[None]:
+def _global_store(location: TrackingLocation) -> Iterator[None]:
+    """Let the tests look files up where `register_champion` has done so meanwhile."""
+    mlflow.set_tracking_uri(location.uri)
     yield
     mlflow.set_tracking_uri(None)
 
@@ -216,7 +218,7 @@ def test_a_champion_that_is_not_ours_is_named(
 def test_a_champion_in_a_store_of_no_file_is_none(tmp_path: Path) -> None:
     location = resolve(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert champion_of(location, "mosi") is None
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.rglob("*.db"))
 
 
 def test_a_store_that_is_away_is_named_without_its_password() -> None:
