@@ -7,14 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmarks.promotion_world import World, race, replaces_paper
 from dlf.intervals import Interval
-from search.comparison import Comparison, clearly_beats, compare
+from search.comparison import Comparison, compare
 from search.identity import PAPER_TRIAL
 from search.racing import Loser, leader, losers
-
-CLIPS = 229
-FINALISTS = 5
-FIRST_SEEDS, SEEDS = 2, 5
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -68,59 +65,9 @@ def test_evidence() -> None:
     )
 
 
-class World:
-    """Trainings with the spreads of MOSI: validation clips, configurations, seeds."""
-
-    def __init__(
-        self, rng: np.random.Generator, *, best: int | None = None, searched: int | None = None
-    ) -> None:
-        """Plant a best finalist, or choose the finalists by a search of equal trials."""
-        self._rng = rng
-        self._clips = rng.normal(0.9, 0.65, CLIPS)
-        if searched is None:
-            self.effects = rng.normal(0, 0.35, (1 + FINALISTS, CLIPS))
-        else:
-            self.effects = rng.normal(0, 0.35, (searched, CLIPS))
-            found = np.array([self.train(number, 1).mean() for number in range(searched)])
-            chosen = 1 + np.argsort(found[1:])[:FINALISTS]
-            self.effects = self.effects[[PAPER_TRIAL, *chosen]]
-        if best is not None:
-            self.effects[best] -= 0.03
-
-    def train(self, number: int, seeds: int) -> NDArray[np.float64]:
-        """Return the errors [S, N] of a configuration on seeds that nobody had."""
-        of_seeds = self._rng.normal(0, 0.015, (seeds, 1))
-        of_both = self._rng.normal(0, 0.3, (seeds, CLIPS))
-        return np.asarray(self._clips + self.effects[number] + of_seeds + of_both)
-
-
-def race(world: World) -> tuple[int, set[int]]:
-    """Return the candidate, and who was dropped."""
-    errors = {number: dict(enumerate(world.train(number, SEEDS))) for number in range(6)}
-    dropped: set[int] = set()
-    for seeds in range(FIRST_SEEDS, SEEDS + 1):
-        known = {
-            number: {index: of_seeds[index] for index in range(seeds)}
-            for number, of_seeds in errors.items()
-            if number not in dropped
-        }
-        dropped |= {loser.number for loser in losers(known, never={PAPER_TRIAL})}
-    candidate = leader({number: errors[number] for number in errors.keys() - dropped})
-    assert candidate is not None
-    return candidate, dropped
-
-
-def replaces_paper(world: World) -> bool:
-    """Run the race, and then the final on further seeds."""
-    candidate, _ = race(world)
-    if candidate == PAPER_TRIAL:
-        return False
-    return clearly_beats(compare(world.train(candidate, SEEDS), world.train(PAPER_TRIAL, SEEDS)))
-
-
 def check_the_best_stays(replicates: int) -> None:
     rng = np.random.default_rng(0)
-    races = [race(World(rng, best=3))[1] for _ in range(replicates)]
+    races = [race(World(rng, better={3: 0.03})).dropped for _ in range(replicates)]
     assert sum(3 in dropped for dropped in races) <= 0.1 * replicates
     assert sum(map(len, races)) > 0.2 * replicates, "a race that drops nobody saves nothing"
     assert not any(PAPER_TRIAL in dropped for dropped in races)
