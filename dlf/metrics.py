@@ -25,7 +25,7 @@ class Metrics(BaseModel):
 
     def named(self, prefix: str) -> dict[str, float]:
         """Return the metrics under their recorded names, such as `valid/mae`."""
-        return {f"{prefix}/{name}": value for name, value in self}
+        return {f"{prefix}/{name}": getattr(self, name) for name in Metrics.model_fields}
 
 
 def compute_metrics(predictions: NDArray[np.float32], labels: NDArray[np.float32]) -> Metrics:

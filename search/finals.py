@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median_low
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -72,8 +73,7 @@ class Finals(SeededTrainings):
                 f"a model of {entrant.name} cannot be read again ({one_line(error)}); promote again"
             ) from error
 
-    def _keep_model(self, number: int, entrant: Entrant) -> None:
-        state = self._checkpoints.read(number)
+    def _keep_model(self, number: int, entrant: Entrant, state: dict[str, Any] | None) -> None:
         if state is None:
             raise DamagedCheckpointError("its state is missing, for want of space perhaps")
         data = self._data

@@ -140,7 +140,7 @@ def promote(
     summary, done = Summary(ending=Ending.FAILED), False
     try:
         result, words = conclude(promotion, opened, location, flags_of(request))
-        metrics = {} if result.test is None else result.test.named()
+        metrics = {} if result.test is None else result.test.named("test")
         summary, done = Summary(ending=Ending.FINISHED, metrics=metrics), True
     except KeyboardInterrupt:
         summary = Summary(ending=Ending.INTERRUPTED)

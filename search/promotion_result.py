@@ -37,20 +37,10 @@ class FinalistResult(Result):
     failed: str | None
 
 
-class TestResult(Result):
+class TestResult(Metrics):
     """Means over the final seeds on the test split, and their 95% intervals."""
 
-    mae: float
-    corr: float
-    acc7: float
-    acc5: float
-    acc2: float
-    f1: float
     intervals: Mapping[str, Bounds]
-
-    def named(self) -> dict[str, float]:
-        """Return the means under their recorded names, such as `test/mae`."""
-        return {f"test/{name}": getattr(self, name) for name in Metrics.model_fields}
 
     @classmethod
     def of(cls, estimates: MetricEstimates) -> "TestResult":

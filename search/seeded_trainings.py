@@ -5,6 +5,7 @@ What ended is kept at once, and is not trained again by a process that goes on.
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,9 +103,9 @@ class SeededTrainings(TrialSource):
         predictions: tuple[float, ...] = ()
         if outcome.state is TrialState.COMPLETE:
             try:
-                self._refuse_stale(number, len(history))
+                state = self._last_state(number, len(history))
                 predictions = self._predictions_of(number, entrant)
-                self._keep_model(number, entrant)
+                self._keep_model(number, entrant, state)
             except (DamagedCheckpointError, OSError) as error:
                 reason = f"what it has learned could not be kept: {one_line(error)}"
                 outcome = Outcome(state=TrialState.FAILED, reason=reason)
@@ -188,14 +189,19 @@ class SeededTrainings(TrialSource):
         entrant, index = self.place_of(training.number)
         return (training.entrant, training.seed) == (entrant.number, self.seeds[index])
 
-    def _refuse_stale(self, number: int, epochs: int) -> None:
-        """Raise `DamagedCheckpointError` where the last state could not be written."""
+    def _last_state(self, number: int, epochs: int) -> dict[str, Any] | None:
+        """Return the state that a training has left, none where it has left none.
+
+        Raises:
+            DamagedCheckpointError: when it is not the last one, which could not be written.
+        """
         state = self._checkpoints.read(number)
         if state is not None and len(state["history"]) != epochs:
             raise DamagedCheckpointError(
                 f"its state is that of epoch {len(state['history'])} of {epochs}, for want of "
                 "space perhaps"
             )
+        return state
 
     def _predictions_of(self, number: int, entrant: Entrant) -> tuple[float, ...]:
         if entrant.learning_rates:
@@ -205,5 +211,5 @@ class SeededTrainings(TrialSource):
             raise DamagedCheckpointError("its predictions are missing, for want of space perhaps")
         return tuple(found[0].tolist())
 
-    def _keep_model(self, number: int, entrant: Entrant) -> None:
+    def _keep_model(self, number: int, entrant: Entrant, state: dict[str, Any] | None) -> None:
         """Keep no model: only those of a final training are read again."""
