@@ -12,7 +12,8 @@ from search.study_records import trial_name
 DROPPED_BELOW = 0.05
 """The probability of being better than the leader below which a finalist is dropped. There is a
 look after each seed, and each look may drop the true best one: with 5 finalists and 5 seeds one
-that is better than the others by 0.03 was dropped in 10 of 500 simulated races."""
+that is better than the others by 0.03 was dropped in 13 of 600 simulated races
+(benchmarks/promotion_rates.py)."""
 
 Errors = Mapping[int, Mapping[int, NDArray[np.float32]]]
 """by finalist and by the index of a seed: the absolute errors [N] on the validation clips"""
