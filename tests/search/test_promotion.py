@@ -12,6 +12,7 @@ import pytest
 from dlf.command import WorkFailedError
 from dlf.data import open_test_split
 from dlf.training import EpochRecord
+from search import promote
 from search.final_figures import CLASSES_FILE, PROJECTION_FILE
 from search.promotion import TEST_PREDICTIONS_FILE, Promotion
 from search.promotion_plan import RESULT_FILE
@@ -304,3 +305,28 @@ def test_what_cannot_be_drawn_does_not_stop_the_promotion(study: Promoted) -> No
     assert done.code == 0
     assert "lacks some figures of the model: a projection needs 3 clips" in done.out
     assert (study.last.folder / "artifacts" / CLASSES_FILE).exists()
+
+
+def test_a_second_promotion_of_a_study_waits_for_the_first_to_end(study: Promoted) -> None:
+    with promote.alone(study.place):
+        refused = study.promote(*FEW)
+    assert refused.code == 2
+    assert "its promotions" in refused.err
+    assert study.folders == []
+
+
+def test_a_promotion_goes_on_as_it_was_begun(study: Promoted) -> None:
+    with patch.object(Promotion, "_run", side_effect=KeyboardInterrupt):
+        assert study.promote(*FEW).code == 130
+    refused = study.promote("--resume", "--top", 3)
+    assert refused.code == 2
+    assert "was begun with top 1; leave --top out" in refused.err
+    assert len(study.folders) == 1
+
+
+def test_a_new_promotion_tells_of_one_that_was_broken_off(study: Promoted) -> None:
+    with patch.object(Promotion, "_run", side_effect=KeyboardInterrupt):
+        study.promote(*FEW)
+        again = study.promote(*FEW)
+    assert f"{study.folders[0]} was broken off; --resume goes on with it" in again.err
+    assert len(study.folders) == 2

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -249,3 +250,11 @@ def test_nothing_cannot_be_a_champion(register: Register, tmp_path: Path) -> Non
 def test_a_refusal_is_one_sentence(register: Register) -> None:
     with pytest.raises(WorkFailedError, match=r"could not be registered in .*0000"):
         register("first", run_id="0" * 32)
+
+
+def test_mlflows_own_global_store_is_what_it_was(
+    register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    register("first")
+    assert mlflow.get_tracking_uri() == os.environ["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:9"
