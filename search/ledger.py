@@ -99,9 +99,8 @@ class TrialLedger:
             outcome = trial.ending or Outcome(state=TrialState.FAILED, reason=NO_RESULT)
         if trial.facts is not None:
             self._recorder.log_facts(trial.number, trial.facts)
-        followers = self._source.end(trial.number, outcome)
-        for ended in (trial.number, *followers):
-            self._recorder.end_trial(ended, outcome)
+        for number, ended in self._source.end(trial.number, outcome).items():
+            self._recorder.end_trial(number, ended)
         del self._under_way[key]
 
     def _settle(self, plan: Settled) -> None:

@@ -4,7 +4,7 @@ Every finalist is trained on two seeds, and then on further ones as long as it i
 than the leader (`search.racing`). The paper's configuration is never dropped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,11 +100,11 @@ class Race(SeededTrainings):
         reason = self._why_out(self.place_of(number)[0])
         return None if reason is None else Outcome(state=TrialState.PRUNED, reason=reason)
 
-    def end(self, number: int, outcome: Outcome) -> Sequence[int]:
+    def end(self, number: int, outcome: Outcome) -> Mapping[int, Outcome]:
         """Keep the result, and see who is clearly worse now."""
-        super().end(number, outcome)
+        ended = super().end(number, outcome)
         self._drop_losers()
-        return ()
+        return ended
 
     def _running(self) -> list[Entrant]:
         return [each for each in self.entrants if self._why_out(each) is None]

@@ -96,7 +96,7 @@ class SeededTrainings(TrialSource):
             history.append(record)
         return None
 
-    def end(self, number: int, outcome: Outcome) -> Sequence[int]:
+    def end(self, number: int, outcome: Outcome) -> Mapping[int, Outcome]:
         """Keep what the training came to, on disk before anything else hears of it."""
         history = tuple(self._under_way.pop(number))
         entrant, index = self.place_of(number)
@@ -128,7 +128,7 @@ class SeededTrainings(TrialSource):
             self.failures.setdefault(entrant.number, f"{self._word} {index}: {reason}")
         elif training.complete:
             self.ended[number] = training
-        return ()
+        return {number: outcome}
 
     def note(self, number: int, text: str) -> None:
         """Keep nothing: what is lacking in the end says so itself."""

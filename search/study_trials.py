@@ -6,7 +6,7 @@ far. Trial 0 is the paper's configuration, and no scheduler stops it. Trials tha
 under way are handed out again under their numbers before any new one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -106,7 +106,7 @@ class StudyTrials(TrialSource):
             return Outcome(state=TrialState.PRUNED)
         return None
 
-    def end(self, number: int, outcome: Outcome) -> Sequence[int]:
+    def end(self, number: int, outcome: Outcome) -> Mapping[int, Outcome]:
         """Tell Optuna how the trial ended, and keep `best.yaml` up to date."""
         trial = self._running.pop(number)
         self._last_step.pop(number, None)
@@ -120,7 +120,7 @@ class StudyTrials(TrialSource):
             and finished_trials(self._study)[0].number == number
         ):
             self._keep_as_best(number, trial.params)
-        return followers
+        return dict.fromkeys([number, *followers], outcome)
 
     def note(self, number: int, text: str) -> None:
         """Keep a note with the trial."""

@@ -65,8 +65,12 @@ class TrialSource(ABC):
         """
 
     @abstractmethod
-    def end(self, number: int, outcome: Outcome) -> Sequence[int]:
-        """Take in how a trial ended; return the trials that waited for it and end as it did."""
+    def end(self, number: int, outcome: Outcome) -> Mapping[int, Outcome]:
+        """Take in how a trial ended, by what was heard of it.
+
+        Returns:
+            How it ended after all, and those that waited for it, each by its number.
+        """
 
     @abstractmethod
     def note(self, number: int, text: str) -> None:

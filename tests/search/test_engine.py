@@ -2,7 +2,7 @@
 
 import math
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -58,9 +58,9 @@ class ListedTrials(TrialSource):
         stopped = number == self.stopped and record.epoch == 2
         return Outcome(state=TrialState.PRUNED) if stopped else None
 
-    def end(self, number: int, outcome: Outcome) -> Sequence[int]:
+    def end(self, number: int, outcome: Outcome) -> Mapping[int, Outcome]:
         self.outcomes[number] = outcome
-        return ()
+        return {number: outcome}
 
     def note(self, number: int, text: str) -> None:
         self.notes.setdefault(number, []).append(text)

@@ -8,9 +8,12 @@ import pytest
 
 from dlf.command import WorkFailedError
 from search.checkpoints import PREDICTIONS_FILE
+from search.ledger import TrialLedger
 from search.seeded_trainings import SeededTrainings
+from search.trials import TrialPlan
 from tests.support.epoch_records import epoch_record
 from tests.support.kept_study import COMPLETE
+from tests.support.memory_recorder import MemoryRecorder
 from tests.support.seeded_trainings import (
     LABELS,
     MadeUpTrainings,
@@ -244,3 +247,15 @@ def test_what_an_entrant_reached_is_in_the_order_of_seeds(made_up: MadeUpTrainin
     np.testing.assert_array_equal(
         source.errors_of(FIRST, LABELS), np.abs(np.stack(expected) - LABELS)
     )
+
+
+def test_recorders_hear_that_what_could_not_be_kept_has_failed(made_up: MadeUpTrainings) -> None:
+    recorder = MemoryRecorder()
+    ledger = TrialLedger(source_of(made_up), recorder)
+    plan = ledger.start("a worker")
+    assert isinstance(plan, TrialPlan)
+    ledger.report("a worker", epoch_record(1, 0.8, 0.8, finished=True))
+    ledger.end("a worker")
+    (ended,) = recorder.ended.values()
+    assert ended.state is TrialState.FAILED
+    assert "its predictions are missing" in (ended.reason or "")
