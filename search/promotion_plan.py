@@ -1,6 +1,6 @@
 """What a promotion is to do, kept in its folder so that it can go on after whatever ended it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -55,7 +55,10 @@ class PromotionPlan(BaseModel):
 
 
 class PromotionFolder:
-    """A folder of a study's promotions."""
+    """A folder of a study's promotions, named by the time (UTC) at which it was begun.
+
+    Names sort by time, microseconds included: the last of two is the later one.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,8 +71,8 @@ class PromotionFolder:
             BadInputError: when it cannot be made.
             WorkFailedError: when the plan cannot be written.
         """
-        begun = plan.begun.astimezone()
-        place = cls(study_folder / "promotions" / f"{begun:%Y%m%d-%H%M%S}-{plan.key[:4]}")
+        name = f"{plan.begun.astimezone(UTC):%Y%m%d-%H%M%S-%f}"
+        place = cls(study_folder / "promotions" / name)
         make_folder(place.folder)
         write_or_fail(place.folder / PLAN_FILE, plan.model_dump_json(indent=2))
         return place
