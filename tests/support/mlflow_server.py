@@ -54,6 +54,19 @@ class MlflowServer:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, 9)
         self._process.wait()
+        # The workers, its children, hold the port for a moment longer.
+        deadline = time.monotonic() + SERVER_DEADLINE
+        while self._port_is_open():
+            assert time.monotonic() < deadline, f"something else serves port {self._port}"
+
+    def _port_is_open(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=1):
+                return True
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True
 
     def _command(self) -> list[str]:
         return [
