@@ -42,9 +42,6 @@ class Champion(Record):
 
     model: str
     version: int
-    run_id: str | None
-    """the run that it came from"""
-    tags: Mapping[str, str]
     config_yaml: str
     card_json: str
 
@@ -146,8 +143,6 @@ def champion_of(location: TrackingLocation, dataset: str) -> Champion | None:
     return Champion(
         model=model,
         version=int(version.version),
-        run_id=version.run_id or None,
-        tags=version.tags,
         config_yaml=config_yaml,
         card_json=card_json,
     )

@@ -189,13 +189,6 @@ PROMOTIONS: dict[str, PromotionReport] = {
         further=None,
         test=ResultsOnTest(candidate=scores(0.93)),
     ),
-    "the paper's failed": promotion(
-        finalists=(failed(0), BEST, OTHER),
-        clearly_beaten=False,
-        further=None,
-        recipe=None,
-        test=ResultsOnTest(candidate=scores(0.91)),
-    ),
     "with a refit": promotion(
         further=None, refit=Refit(candidate_epochs=9, paper_epochs=14), test=TEST
     ),

@@ -181,7 +181,7 @@ def test_a_champion_put_back_by_hand_follows_nobody(
 
 
 def test_the_champion_can_be_read(
-    register: Register, location: TrackingLocation, dataset: str, run_id: str, folder: Path
+    register: Register, location: TrackingLocation, dataset: str, folder: Path
 ) -> None:
     assert champion_of(location, dataset) is None
     register("first")
@@ -190,8 +190,6 @@ def test_the_champion_can_be_read(
     assert champion_of(location, dataset) == Champion(
         model=f"dlf-{dataset}",
         version=2,
-        run_id=run_id,
-        tags={"dlf.study": "s", PROMOTION_TAG: "second"},
         config_yaml="margin: 0.2\n",
         card_json='{"dataset": "mosi"}',
     )

@@ -70,7 +70,7 @@ class Refit(Record):
 
     candidate_epochs: int
     paper_epochs: int | None = None
-    """none where the paper's configuration is the candidate, or failed"""
+    """none where the paper's configuration is the candidate"""
 
 
 class PaperRecipe(Record):
@@ -126,7 +126,7 @@ class ResultsOnTest(Record):
 
     candidate: Scores
     paper: Scores | None = None
-    """none where the candidate is the paper's configuration, or that failed"""
+    """none where the candidate is the paper's configuration"""
     comparison: Comparison | None = None
     """the candidate against the paper's configuration, by MAE on test"""
 
@@ -191,12 +191,11 @@ class PromotionReport(Record):
     """whether the paper's configuration is: on further seeds, with a refit in the race"""
     further: Comparison | None = None
     """the candidate against the paper's on validation, on further seeds; none where the candidate
-    is the paper's configuration, that failed, or with a refit"""
+    is the paper's configuration, or with a refit"""
     allow_tie: bool = False
     """whether a candidate may be kept that does not clearly beat the paper's configuration"""
     refit: Refit | None = None
-    recipe: PaperRecipe | None = None
-    """none where the paper's configuration failed"""
+    recipe: PaperRecipe
     candidate_config: Configuration
     paper_config: Configuration
     final_seeds: int
@@ -261,8 +260,9 @@ class PromotionReport(Record):
             raise ValueError("what is kept is neither the candidate nor the paper's configuration")
         if self.clearly_beaten and self.keeps_paper:
             raise ValueError("the paper's configuration is clearly beaten and kept all the same")
-        tie = not self.clearly_beaten and self.paper.failed is None
-        if tie and not self.keeps_paper and not self.allow_tie:
+        if self.paper.failed is not None:
+            raise ValueError("the paper's configuration failed, so there is nothing to report")
+        if not (self.clearly_beaten or self.keeps_paper or self.allow_tie):
             raise ValueError("a tie keeps the paper's configuration where it is not allowed")
         if (self.test is None) == (not self.test_unopened):
             raise ValueError("there is either a result on test or a reason why there is none")

@@ -87,8 +87,6 @@ def _test_against_validation(promotion: PromotionReport) -> list[str]:
 
 def _undertrained(promotion: PromotionReport) -> list[str]:
     recipe = promotion.recipe
-    if recipe is None:
-        return []
     assumes = promotion.text.way != "finetune"
     mean = fmean(recipe.valid_mae)
     gain = 1 - mean / recipe.median_mae

@@ -49,7 +49,7 @@ def named(finalist: ReportedFinalist) -> str:
 
 
 def _winner(promotion: PromotionReport) -> str:
-    best, paper = promotion.best, promotion.paper
+    best = promotion.best
     if best.paper:
         trained = [f for f in promotion.finalists if f.failed is None]
         if len(trained) == 1:
@@ -60,11 +60,6 @@ def _winner(promotion: PromotionReport) -> str:
         return (
             f"{capital(PAPER)} is not beaten: of {len(trained)} finalists it has the lowest mean "
             "validation MAE itself, so it is kept."
-        )
-    if paper.failed is not None:
-        return (
-            f"{capital(best.name)} wins the race, but it could not be held against {PAPER}, which "
-            f"failed here ({clause(paper.failed)})."
         )
     where = ", by the seeds of the race" if promotion.refit is not None else ""
     if promotion.clearly_beaten:
@@ -82,7 +77,7 @@ def _winner(promotion: PromotionReport) -> str:
 
 def _certainty(promotion: PromotionReport) -> str:
     best, paper = promotion.best, promotion.paper
-    if best.paper or paper.failed is not None:
+    if best.paper:
         return _next_to(promotion)
     subject = f"{capital(best.name)}'s validation MAE"
     on_test = None if promotion.test is None else promotion.test.comparison
@@ -98,12 +93,12 @@ def _certainty(promotion: PromotionReport) -> str:
 
 
 def _next_to(promotion: PromotionReport) -> str:
-    """Return how the next finalist stands, where the paper's is the best one or has failed."""
+    """Return how the next finalist stands, where the paper's is the best one."""
     for finalist in promotion.ranked:
         if finalist.comparison is not None and finalist.failed is None:
-            subject = f"{capital(named(promotion.best))}'s validation MAE"
+            subject = f"{capital(PAPER)}'s validation MAE"
             seeds = _of_race(finalist.comparison)
-            return _difference(subject, finalist.comparison, named(finalist), seeds)
+            return _difference(subject, finalist.comparison, finalist.name, seeds)
     return "There is nothing to compare it with, so no difference was measured."
 
 

@@ -10,6 +10,7 @@ from tests.support.promotion_reports import (
     PROMOTIONS,
     UNCLEAR,
     WORSE,
+    failed,
     finalist,
     promotion,
     typed,
@@ -27,8 +28,6 @@ WINNERS = {
     "has the lowest mean validation MAE itself, so it is kept.",
     "the paper's is alone": "The paper's configuration is not beaten: no other finalist could be "
     "trained, so it is kept.",
-    "the paper's failed": "Trial 12 wins the race, but it could not be held against the paper's "
-    "configuration, which failed here (the loss is nan in epoch 3).",
     "with a refit": "Trial 12 wins: it clearly beats the paper's configuration, by the seeds of "
     "the race.",
     "without test": "Trial 12 wins: it clearly beats the paper's configuration.",
@@ -53,9 +52,6 @@ CERTAINTIES = {
     "than that of trial 12 on average over 5 seeds of the race (95% interval of the difference "
     "-0.0152 to +0.0049; better with a probability of 84.2%).",
     "the paper's is alone": "There is nothing to compare it with, so no difference was measured.",
-    "the paper's failed": "Trial 12's validation MAE is 0.0050 lower than that of trial 3 on "
-    "average over 5 seeds of the race (95% interval of the difference -0.0152 to +0.0049; better "
-    "with a probability of 84.2%).",
     "with a refit": "Trained anew on train and valid together, trial 12 reaches a test MAE that is "
     "0.0312 lower than that of the paper's configuration on average over 5 seeds (95% interval of "
     "the difference -0.0450 to -0.0171; better with a probability of over 99.9%).",
@@ -77,8 +73,6 @@ ON_TEST = {
     "0.9300 (95% interval 0.9189 to 0.9422) over 5 seeds.",
     "the paper's is alone": "On the test split the paper's configuration has a mean MAE of 0.9300 "
     "(95% interval 0.9189 to 0.9422) over 5 seeds.",
-    "the paper's failed": "On the test split trial 12 has a mean MAE of 0.9100 (95% interval "
-    "0.8989 to 0.9222) over 5 seeds.",
     "with a refit": BOTH,
     "without test": "The test split was not opened: the champion is not beaten on validation, and "
     "--only-if-better was given.",
@@ -132,6 +126,7 @@ def test_what_was_not_compared_is_not_told() -> None:
     ("changes", "reason"),
     [
         ({"finalists": (finalist(12),)}, "one finalist has to be"),
+        ({"finalists": (failed(0), finalist(12))}, "configuration failed"),
         ({"candidate": 5, "kept": 5}, "no finalist"),
         ({"kept": 3}, "neither the candidate nor"),
         ({"kept": 0}, "clearly beaten and kept"),
