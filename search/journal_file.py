@@ -37,10 +37,9 @@ class StudyJournal(JournalFileBackend):
             OSError: when they cannot be written, or the file is not there any more.
         """
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        Path(self._file_path).stat()
         self._lock.acquire()
         try:
-            with open(self._file_path, "ab") as file:
+            with open(self._file_path, "ab", opener=_open_existing) as file:
                 file.write(lines.encode())
                 file.flush()
                 if any(field in log for log in logs for field in _LASTING):
@@ -84,6 +83,10 @@ def mend_journal(path: Path) -> str | None:
             f"the journal {path} cannot be mended ({reason_of(error)}); it must be writable"
         ) from error
     return f"the journal {path} was mended: {', and '.join(mended)}" if mended else None
+
+
+def _open_existing(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_CREAT)
 
 
 def _remove_abandoned_lock(path: Path) -> bool:

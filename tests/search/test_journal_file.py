@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from dlf.command import BadInputError
-from search.journal_file import ABANDONED_SECONDS, mend_journal
+from search.journal_file import ABANDONED_SECONDS, StudyJournal, mend_journal
 from tests.support.commands import ROOT
 
 WRITER = """
@@ -141,6 +141,19 @@ def test_a_killed_writer_leaves_nothing_that_is_not_mended(journal: Path) -> Non
         study = open_study(journal)
         study.tell(study.ask(), 0.5)
         assert len(open_study(journal).trials) == len(study.trials)
+
+
+def test_a_journal_that_is_moved_away_is_not_begun_anew(journal: Path) -> None:
+    class LockOfMoved(JournalFileSymlinkLock):
+        def acquire(self) -> bool:
+            journal.rename(journal.with_name("away"))
+            return super().acquire()
+
+    kept = journal.read_bytes()
+    with pytest.raises(FileNotFoundError):
+        StudyJournal(str(journal), LockOfMoved(str(journal))).append_logs([{"op_code": 0}])
+    assert [path.name for path in journal.parent.iterdir()] == ["away"]
+    assert journal.with_name("away").read_bytes() == kept
 
 
 def test_a_lock_of_the_dead_is_removed_even_when_the_folder_has_moved(journal: Path) -> None:
