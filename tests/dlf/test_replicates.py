@@ -6,16 +6,13 @@ from statistics import fmean, stdev
 import pytest
 import torch
 
-from dlf.config import Config
 from dlf.data import open_split, read_manifest
 from dlf.replicates import Replicates
 from dlf.text.sizes import input_sizes
 from dlf.text.source import TextSource
 from dlf.training import EpochRecord, Training
+from tests.support.small_models import SMALL
 
-SMALL = Config().with_values(
-    {"width": 8, "heads": 2, "encoder_layers": 1, "attractor_layers": 1, "memory_layers": 1}
-)
 EPOCHS = 4
 
 

@@ -11,7 +11,6 @@ from unittest.mock import patch
 
 import pytest
 
-from dlf.config import Config
 from dlf.published_results import TABLE_2
 from dlf.training import Training
 from search import ablate
@@ -22,6 +21,7 @@ from search.trainable import DLFTrainable
 from search.trial_data import OpenedData
 from tests.support.commands import ROOT, Command
 from tests.support.searches import clear_ray, run_here, wait_until
+from tests.support.small_models import SMALL
 from tracking.journal import TRACKING_FILE
 from tracking.location import resolve
 from tracking.mlflow_connection import connect_to_read
@@ -30,13 +30,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-SMALL = Config().with_values(
-    {
-        **{"width": 8, "heads": 2, "encoder_layers": 1, "attractor_layers": 1, "memory_layers": 1},
-        # Two rows of the table are then the full model.
-        **{"lambda_m": 0, "lambda_o": 0},
-    }
-)
+# Two rows of the table are then the full model.
+CONFIG = SMALL.with_values({"lambda_m": 0, "lambda_o": 0})
 SEEDS, EPOCHS, TRAINED_ROWS = 2, 2, 11
 TRAININGS = SEEDS * TRAINED_ROWS
 TRAINED = re.compile(r"^\[ *\d+/\d+\] (.*?) +complete after", re.MULTILINE)
@@ -86,7 +81,7 @@ class Ablated(NamedTuple):
         return own[0], [run for run in found if "dlf.trial" in run.data.tags]
 
     def begin(self, *more: str | int, name: str | None = None) -> Command:
-        (self.folder / "best.yaml").write_text(SMALL.to_yaml())
+        (self.folder / "best.yaml").write_text(CONFIG.to_yaml())
         words = ["--dataset", "synthetic", "--config", self.folder / "best.yaml"]
         size = ["--seeds", SEEDS, "--max-epochs", EPOCHS]
         return self.run(*words, *size, *more, name=name)
@@ -267,7 +262,7 @@ def begun(place: Ablated) -> None:
 
 def test_another_plan_is_refused_with_what_differs(place: Ablated) -> None:
     begun(place)
-    (place.folder / "other.yaml").write_text(SMALL.with_values({"margin": 0.4}).to_yaml())
+    (place.folder / "other.yaml").write_text(CONFIG.with_values({"margin": 0.4}).to_yaml())
     other = str(place.folder / "other.yaml")
     done = place.resume("--seeds", 3, "--max-epochs", EPOCHS, "--config", other)
     assert (done.code, done.out) == (2, "")

@@ -28,14 +28,12 @@ from search.trial_data import TrialData
 from search.trials import TrialPlan, TrialSource, Wait
 from tests.conftest import TINY_CLIPS
 from tests.support.memory_recorder import MemoryRecorder
+from tests.support.small_models import SMALL
 from tracking.predictions import read_predictions
 from tracking.recorder import Recorders
 from tracking.records import Outcome, TrialState
 from tracking.study_files import StudyFiles
 
-SMALL = Config().with_values(
-    {"width": 8, "heads": 2, "encoder_layers": 1, "attractor_layers": 1, "memory_layers": 1}
-)
 DIVERGING = SMALL.with_values({"learning_rate": 1e30})
 EPOCHS = 3
 

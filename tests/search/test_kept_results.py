@@ -10,7 +10,8 @@ from safetensors import SafetensorError
 
 from dlf.trained_model import CARD_FILE, WEIGHTS_FILE
 from search.checkpoints import PREDICTIONS_FILE
-from tests.support.kept_study import COMPLETE, CONFIG, Kept, two_trainings
+from tests.support.kept_study import COMPLETE, Kept, two_trainings
+from tests.support.small_models import SMALL
 from tracking.predictions import read_predictions
 from tracking.records import Outcome, TrialRecord, TrialState
 
@@ -112,7 +113,7 @@ def test_what_cannot_be_kept_is_told_and_costs_nothing(
 def test_a_damaged_checkpoint_is_told(kept: Kept, state: dict[str, Any]) -> None:
     results = kept.results()
     results.start_trial(
-        TrialRecord(number=0, name="", params={}, config_yaml=CONFIG.to_yaml(), seed=1)
+        TrialRecord(number=0, name="", params={}, config_yaml=SMALL.to_yaml(), seed=1)
     )
     results.log_epoch(0, 1, {"valid/best_mae": 0.5})
     kept.checkpoints.of(0).mkdir(parents=True)

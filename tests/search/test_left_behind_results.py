@@ -12,9 +12,10 @@ from dlf.trained_model import WEIGHTS_FILE, TrainedModel
 from search.checkpoints import Checkpoints
 from search.identity import StudyIdentity
 from search.kept_results import EndedTrial, KeptResults
-from tests.support.kept_study import CONFIG, Kept, two_trainings
+from tests.support.kept_study import Kept, two_trainings
 from tests.support.searches import Search
 from tests.support.simulation import SimulatedSearch
+from tests.support.small_models import SMALL
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.records import Outcome
 from tracking.run_names import PREDICTIONS_FILE as SENT_PREDICTIONS_FILE
@@ -52,7 +53,7 @@ def left(kept: Kept, state: dict[str, Any], simulated: SimulatedSearch) -> Left:
             study.tell(trial, 0.5 + number / 10 if complete else None, state=end)
     # Its checkpoint was removed as the last of what is done at an end.
     kept.checkpoints.discard(3)
-    identity = simulated.identity.model_copy(update={"paper": CONFIG, "base": CONFIG})
+    identity = simulated.identity.model_copy(update={"paper": SMALL, "base": SMALL})
     return Left(study, identity)
 
 
@@ -60,7 +61,7 @@ def test_what_a_killed_driver_did_not_keep_is_kept_by_the_next(kept: Kept, left:
     kept.results(models=1).keep_left_behind(*left)
     there = [number for number in range(5) if kept.files.predictions(number).exists()]
     assert there == [0, 1, 2]
-    assert TrainedModel.load(kept.files.model(0)).config == CONFIG
+    assert TrainedModel.load(kept.files.model(0)).config == SMALL
     assert kept.changes[-1] == [0]
     assert kept.told == []
 

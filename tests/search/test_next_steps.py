@@ -18,10 +18,10 @@ from search.next_steps import (
     promotion_command,
     train_command,
 )
-from search.promotion_plan import PromotionPlan, now
 from search.promotion_request import read_request
 from search.seeds import final_seed
 from search.space import Space
+from tests.support.promotion_plans import promotion_plan
 from tests.support.seeded_trainings import entrant
 from tracking.location import resolve
 
@@ -73,19 +73,8 @@ def test_a_promotion_is_reproduced_by_a_command_that_says_all_of_its_plan(
     again: bool,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    plan = PromotionPlan(
-        key="a key",
-        begun=now(),
-        top=3,
-        seeds=4,
-        final_seeds=6,
-        max_epochs=20,
-        paper_epochs=90,
-        refit=refit,
-        allow_tie=allow_tie,
-        only_if_better=only_if_better,
-        again=again,
-        finalists=(entrant(0),),
+    plan = promotion_plan(
+        refit=refit, allow_tie=allow_tie, only_if_better=only_if_better, again=again
     )
     flags = {"--data-dir": Path("my data"), "--storage": None}
     command = promotion_command("mosi-1", plan, flags)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from dlf.config import Config
 from dlf.data import open_split, read_manifest
 from dlf.metrics import Metrics
 from dlf.replicates import Replicates
@@ -15,12 +14,10 @@ from dlf.training import EpochRecord, Training
 from search.checkpoints import Checkpoints
 from search.kept_results import KeptResults
 from search.trial_data import TrialData
+from tests.support.small_models import SMALL
 from tracking.records import Outcome, TrialRecord, TrialState
 from tracking.study_files import StudyFiles
 
-CONFIG = Config().with_values(
-    {"width": 8, "heads": 2, "encoder_layers": 1, "attractor_layers": 1, "memory_layers": 1}
-)
 COMPLETE = Outcome(state=TrialState.COMPLETE)
 
 
@@ -76,7 +73,7 @@ class Kept:
         self, results: KeptResults, number: int, value: float, outcome: Outcome = COMPLETE
     ) -> None:
         results.start_trial(
-            TrialRecord(number=number, name="", params={}, config_yaml=CONFIG.to_yaml(), seed=1)
+            TrialRecord(number=number, name="", params={}, config_yaml=SMALL.to_yaml(), seed=1)
         )
         results.log_epoch(number, 1, {"valid/best_mae": value})
         results.end_trial(number, outcome)
@@ -104,8 +101,8 @@ def two_trainings(tiny_data: Path) -> dict[str, Any]:
         data_dir=tiny_data,
         text=TextSource(way="precomputed"),
     )
-    sizes = data.sizes(read_manifest("synthetic", tiny_data), CONFIG)
-    trainings = [Training(CONFIG, sizes, train, valid, seed=s, max_epochs=1) for s in (4, 5)]
+    sizes = data.sizes(read_manifest("synthetic", tiny_data), SMALL)
+    trainings = [Training(SMALL, sizes, train, valid, seed=s, max_epochs=1) for s in (4, 5)]
     replicates = Replicates(trainings)
     replicates.train_epoch()
     return replicates.state()

@@ -14,15 +14,9 @@ from search.study import OpenStudy, StudyPlace
 from tests.support.commands import Command
 from tests.support.searches import clear_ray, run_here
 from tests.support.simulation import SimulatedSearch
+from tests.support.small_models import SMALL_VALUES
 
-SMALL: Mapping[str, Value] = {
-    "width": 8,
-    "heads": 2,
-    "encoder_layers": 1,
-    "attractor_layers": 1,
-    "memory_layers": 1,
-}
-TINY_PAPER = preset("paper", "synthetic").with_values(SMALL)
+TINY_PAPER = preset("paper", "synthetic").with_values(SMALL_VALUES)
 """the paper's recipe on a model that trains in no time"""
 
 

@@ -1,39 +1,35 @@
 """A tiny model, trained on the synthetic dataset and registered, and rows to ask it about."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 from dlf.batching import Clips
-from dlf.config import Config, Value
+from dlf.config import Value
 from dlf.data import read_manifest, synthetic
 from dlf.inference import predict_levels
 from dlf.metrics import sentiment_class
 from dlf.text.source import TextSource
 from dlf.trained_model import TrainedModel
 from dlf.training_data import TrainingData
+from tests.support.small_models import SMALL
 from tracking.location import TrackingLocation
 from tracking.mlflow_connection import connect
 from tracking.model_package import package_model
 from tracking.registry import register_champion
 
-TINY = Config().with_values(
-    {
-        "width": 8,
-        "heads": 2,
-        "encoder_layers": 1,
-        "attractor_layers": 1,
-        "memory_layers": 1,
-        "accumulation": 1,
-        "learning_rate": 3e-3,
-    }
-)
+TINY = SMALL.with_values({"accumulation": 1, "learning_rate": 3e-3})
 CLIPS = 12
 """in the valid split"""
 
+CHAMPION = "models:/dlf-synthetic@champion"
+CLOSE = 1e-5
+
 Row = dict[str, Any]
+Registers = Callable[..., "Registered"]
 
 
 class Registered(NamedTuple):
@@ -109,3 +105,13 @@ def rows_of_token_ids() -> list[Row]:
     text_bert = np.asarray(feature_file()["valid"]["text_bert"])
     ids = [each[mask > 0].astype(int).tolist() for each, mask in text_bert[:, :2]]
     return [row | {"text": said} for row, said in zip(rows_of_features(), ids, strict=True)]
+
+
+def assert_says(
+    said: Sequence[Mapping[str, float]], expected: Sequence[Mapping[str, float]]
+) -> None:
+    assert [set(row) for row in said] == [set(row) for row in expected]
+    for name in expected[0]:
+        assert [row[name] for row in said] == pytest.approx(
+            [row[name] for row in expected], abs=CLOSE
+        ), name

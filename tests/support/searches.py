@@ -29,10 +29,11 @@ from search.engine import run_trials
 from search.study import StudyPlace
 from search.trainable import DLFTrainable
 from tests.support.commands import ROOT, Command
+from tests.support.small_models import SMALL_VALUES
 from tracking.journal import TRACKING_FILE
 
 SECONDS = 120.0
-SMALL = ("width=8", "heads=2", "encoder_layers=1", "attractor_layers=1", "memory_layers=1")
+SMALL = tuple(f"{name}={value}" for name, value in SMALL_VALUES.items())
 
 
 class Search(NamedTuple):

@@ -11,7 +11,8 @@ from search.seeded_trainings import Entrant, SeededTrainings
 from search.study_records import trial_name
 from search.trials import TrialPlan
 from tests.support.epoch_records import epoch_record
-from tests.support.kept_study import COMPLETE, CONFIG
+from tests.support.kept_study import COMPLETE
+from tests.support.small_models import SMALL
 from tracking.records import Outcome, TrialState
 
 LABELS = np.random.default_rng(0).uniform(-3, 3, 60).astype(np.float32)
@@ -25,7 +26,7 @@ def entrant(number: int, *, max_epochs: int = 9, rates: tuple[float, ...] = ()) 
         number=number,
         name=trial_name(number),
         params={"margin": margin},
-        config=CONFIG.with_values({"margin": margin}),
+        config=SMALL.with_values({"margin": margin}),
         max_epochs=max_epochs,
         learning_rates=rates,
     )

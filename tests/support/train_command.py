@@ -5,25 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlf.config import Config
 from dlf.data import open_split, read_manifest
 from dlf.text.sizes import input_sizes
 from dlf.text.source import TextSource
 from dlf.training import EpochRecord, Training
 from tests.support.commands import Command
+from tests.support.small_models import SMALL
 
-SMALL = Config().with_values(
-    {
-        "width": 8,
-        "heads": 2,
-        "encoder_layers": 1,
-        "attractor_layers": 1,
-        "memory_layers": 1,
-        "accumulation": 1,
-        "learning_rate": 3e-3,
-        "patience": 2,
-    }
-)
+CONFIG = SMALL.with_values({"accumulation": 1, "learning_rate": 3e-3, "patience": 2})
 EPOCHS = 4
 
 TrainCommand = Callable[..., Command]
@@ -32,9 +21,9 @@ TrainCommand = Callable[..., Command]
 def training_on(data_dir: Path, seed: int) -> Training:
     """Return a training as it is without the command, come to its end."""
     text = TextSource(way="precomputed")
-    sizes = input_sizes(read_manifest("synthetic", data_dir), text, SMALL.data)
+    sizes = input_sizes(read_manifest("synthetic", data_dir), text, CONFIG.data)
     splits = (open_split("synthetic", data_dir, name) for name in ("train", "valid"))
-    training = Training(SMALL, sizes, *splits, seed=seed, max_epochs=EPOCHS)
+    training = Training(CONFIG, sizes, *splits, seed=seed, max_epochs=EPOCHS)
     list(training.epochs())
     return training
 

@@ -7,13 +7,13 @@ import pytest
 from dlf import train
 from tests.support.commands import Command
 from tests.support.searches import run_here
-from tests.support.train_command import EPOCHS, SMALL, TrainCommand
+from tests.support.train_command import CONFIG, EPOCHS, TrainCommand
 
 
 @pytest.fixture
 def config_file(tmp_path: Path) -> Path:
     file = tmp_path / "best.yaml"
-    file.write_text(SMALL.to_yaml(), encoding="utf-8")
+    file.write_text(CONFIG.to_yaml(), encoding="utf-8")
     return file
 
 

@@ -15,7 +15,7 @@ from dlf.training import EpochRecord, NonFiniteError, Training
 from tests.support.commands import ROOT
 from tests.support.encoders import save_tiny_encoder
 from tests.support.searches import wait_until
-from tests.support.train_command import SMALL, TrainCommand, assert_refused, result_of
+from tests.support.train_command import CONFIG, TrainCommand, assert_refused, result_of
 
 
 class TestFailures:
@@ -45,7 +45,7 @@ class TestFailures:
     def test_all_seeds_may_diverge(
         self, trained: TrainCommand, config_file: Path, tmp_path: Path
     ) -> None:
-        config_file.write_text(SMALL.with_values({"learning_rate": 1e30}).to_yaml())
+        config_file.write_text(CONFIG.with_values({"learning_rate": 1e30}).to_yaml())
         done = trained("--seeds", 2, "--json")
         assert done.code == 1
         assert "seed 0 failed" in done.err
@@ -108,7 +108,7 @@ class TestFailures:
         assert end == "interrupted"
         folders = sorted(output.iterdir(), key=lambda folder: int(folder.name[5:]))
         assert kept == f"kept: {', '.join(map(str, folders))}"
-        assert TrainedModel.load(folders[-1]).config == SMALL
+        assert TrainedModel.load(folders[-1]).config == CONFIG
 
 
 class TestBadInput:
@@ -168,7 +168,7 @@ class TestBadInput:
         self, trained: TrainCommand, config_file: Path, tmp_path: Path
     ) -> None:
         encoder = save_tiny_encoder(tmp_path / "encoder", tuple(word for word, _, _ in LEXICON))
-        config_file.write_text(SMALL.with_values({"text_frozen_layers": 9}).to_yaml())
+        config_file.write_text(CONFIG.with_values({"text_frozen_layers": 9}).to_yaml())
         done = trained("--text", "finetune", "--text-encoder", encoder, "--json")
         assert done.code == 2
         assert done.err.splitlines()[1:] == [

@@ -21,7 +21,14 @@ from dlf.training import EpochRecord, Training
 from tests.support.encoders import save_tiny_encoder
 from tests.support.pseudo_terminal import PseudoTerminal
 from tests.support.searches import run_here
-from tests.support.train_command import EPOCHS, SMALL, TrainCommand, best_of, result_of, training_on
+from tests.support.train_command import (
+    CONFIG,
+    EPOCHS,
+    TrainCommand,
+    best_of,
+    result_of,
+    training_on,
+)
 
 
 class TestWhatComesOfIt:
@@ -56,7 +63,7 @@ class TestWhatComesOfIt:
         for each in result_of(trained("--seeds", 2, "--json"))["seeds"]:
             model = TrainedModel.load(Path(each["model"]))
             training = training_on(tiny_data, each["seed"])
-            assert model.config == SMALL
+            assert model.config == CONFIG
             assert model.card.seed == each["seed"]
             assert model.card.epoch == each["epoch"]
             assert model.card.valid == Metrics(**each["valid"])
@@ -167,7 +174,7 @@ def test_a_preset_is_that_of_the_dataset(dataset: str) -> None:
 
 
 def test_a_file_is_read_as_it_was_written(config_file: Path) -> None:
-    assert read_configuration(str(config_file), "mosei") == SMALL
+    assert read_configuration(str(config_file), "mosei") == CONFIG
 
 
 def test_left_out_the_output_is_named_after_dataset_and_time(

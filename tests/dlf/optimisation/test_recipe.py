@@ -1,15 +1,12 @@
-"""The recipe, against a plain loop of torch, and that a step waits for nothing."""
+"""The recipe, against a plain loop of torch."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlf.batching import Batch, Clips
 from dlf.config import Config, Value
@@ -17,14 +14,10 @@ from dlf.data import Split
 from dlf.losses import LossTerms, LossWeights, loss_terms
 from dlf.modalities import InputSizes
 from dlf.model import DLF
-from dlf.optimisation import Optimisation
-from tests.support.clips import batch_of, whole_clips
 from tests.support.gradients import terms_of
+from tests.support.optimisations import Made
 
-DROPOUTS = [name for name in Config().values() if name.endswith("_dropout")]
 BATCHES = 5
-
-Made = tuple[Config, DLF, Optimisation]
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +27,6 @@ def batches(
     split = planted_split(8 * BATCHES, seed=3)
     clips = Clips(split, tiny_sizes, tiny_config, "cpu")
     return [clips.batch(rows) for rows in clips.shuffled(0, 1)]
-
-
-@pytest.fixture(scope="module")
-def made(tiny_config: Config, tiny_sizes: InputSizes) -> Callable[..., Made]:
-    """Make a model without dropout, and what learns with it."""
-
-    def make(**values: Value) -> Made:
-        config = tiny_config.with_values(dict.fromkeys(DROPOUTS, 0.0) | values)
-        torch.manual_seed(0)
-        model = DLF(config.model, tiny_sizes)
-        return config, model, Optimisation(model, config, "cpu")
-
-    return make
 
 
 @pytest.fixture
@@ -270,95 +250,3 @@ class TestPlateau:
         second[2].restore(deepcopy(first[2].state()))
         assert second[2].learning_rate == first[2].learning_rate == 1.5e-3
         assert torch.equal(learn(first, batches[2:])[-1], learn(second, batches[2:])[-1])
-
-
-READING = {
-    "aten::_local_scalar_dense",
-    "aten::equal",
-    "aten::is_nonzero",
-    "aten::item",
-    "aten::masked_select",
-    "aten::nonzero",
-    "aten::nonzero_static",
-    "aten::unique_consecutive",
-    "aten::_unique2",
-}
-"""operators that wait for a value, or whose result's size is one"""
-
-
-class Operators(TorchDispatchMode):
-    """Counts the operators that are called."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        self.calls[func._schema.name] += 1
-        if func._schema.name.startswith("aten::index") and len(args) > 1:
-            indices = args[1] if isinstance(args[1], list | tuple) else []
-            assert all(i is None or i.dtype != torch.bool for i in indices), "a mask has to be read"
-        return func(*args, **(kwargs or {}))
-
-
-def operators_of(made: Made, batch: Batch) -> Counter[str]:
-    """Return the operators of a step that is not the first."""
-    _, _, optimisation = made
-    optimisation.begin_epoch(2)
-    optimisation.learn(batch)
-    with Operators() as counted:
-        optimisation.learn(batch)
-    return counted.calls
-
-
-def whole_batch(count: int, sizes: InputSizes) -> Batch:
-    labels = torch.from_numpy(np.random.default_rng(0).integers(-3, 4, count).astype(np.float32))
-    return Batch(batch_of(whole_clips(count, sizes)), labels)
-
-
-STEPS: list[dict[str, Value]] = [
-    dict.fromkeys(DROPOUTS, 0.2),
-    {"padding": "reference"},
-    {"precision": "bfloat16"},
-    {"optimizer": "adamw", "clipping": "norm", "weight_decay": 0.1},
-    {"clipping": "none"},
-    {"attractor": "own", "orthogonality_width": 4},
-    {"disentangled": False},
-]
-
-
-class TestSteps:
-    @pytest.mark.parametrize("values", STEPS, ids=str)
-    def test_read_no_value_back_and_loop_over_no_sample(
-        self, made: Callable[..., Made], tiny_sizes: InputSizes, values: dict[str, Value]
-    ) -> None:
-        few, many = (operators_of(made(**values), whole_batch(n, tiny_sizes)) for n in (3, 12))
-        assert sum(few.values()) > 100, "the step was watched, its backward pass included"
-        assert few["aten::_fused_adam_"] + few["aten::_fused_adamw_"] == 1
-        assert not READING & set(few)
-        assert few == many
-
-    def test_of_separate_stacks_neither(
-        self, tiny_config: Config, unequal_sizes: InputSizes
-    ) -> None:
-        found = []
-        for count in (3, 12):
-            torch.manual_seed(0)
-            model = DLF(tiny_config.model, unequal_sizes)
-            made = tiny_config, model, Optimisation(model, tiny_config, "cpu")
-            found.append(operators_of(made, whole_batch(count, unequal_sizes)))
-        assert not READING & set(found[0])
-        assert found[0] == found[1]
-
-    def test_a_value_read_back_would_be_seen(self) -> None:
-        for reading in (
-            lambda x: x.sum().item(),
-            lambda x: bool(x.any()),
-            lambda x: x.nonzero(),
-            lambda x: x.equal(x + 1),
-        ):
-            with Operators() as counted:
-                reading(torch.ones(3))
-            assert READING & set(counted.calls)
-        with Operators(), pytest.raises(AssertionError, match="mask"):
-            torch.ones(3)[torch.tensor([True, False, True])]

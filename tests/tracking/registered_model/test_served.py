@@ -1,174 +1,36 @@
-"""A registered model where nothing of ours is installed: loaded by MLflow, and served over HTTP."""
+"""A registered model where nothing of ours is installed: served by MLflow, over HTTP."""
 
 import json
 import pickle
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dlf.config import Value
-from dlf.data.synthetic import LEXICON
-from dlf.text.encoder import MINILM, MINILM_PACKAGE, find_encoder
-from dlf.text.source import TextSource
-from dlf.trained_model import ModelCard
-from tests.support.encoders import save_tiny_encoder
-from tests.support.foreign_place import ForeignPlace
 from tests.support.model_server import ModelServer
 from tests.support.registered_model import (
     Registered,
     Row,
+    assert_says,
     feature_file,
     rows_of_features,
     rows_of_token_ids,
     rows_of_words,
 )
-from tracking.location import resolve
-from tracking.registry import champion_of
 
 pytestmark = pytest.mark.slow
 
-CHAMPION = "models:/dlf-synthetic@champion"
-CLOSE = 1e-5
-
-LOADS = """\
-import importlib.util, json, sys
-assert importlib.util.find_spec("dlf") is None
-import mlflow, pandas
-mlflow.set_tracking_uri(sys.argv[1])
-model = mlflow.pyfunc.load_model(sys.argv[2])
-import dlf
-said = model.predict(pandas.DataFrame(json.load(sys.stdin)))
-ours = sorted({name.partition(".")[0] for name in sys.modules} & {"dlf", "tracking", "search"})
-ours = [name for name in ours if sys.modules[name] is not None]
-print(json.dumps({"code": dlf.__file__, "ours": ours, "said": said.to_dict("records")}))
-"""
-
 NO_ROWS = "there are no rows with any of text, audio and vision; give at least one"
-
-Registers = Callable[..., Registered]
-
-
-@pytest.fixture(scope="module")
-def registers(
-    tiny_data: Path, template_database: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Registers]:
-    def register(text: TextSource, values: Mapping[str, Value] = {}) -> Registered:
-        folder = tmp_path_factory.mktemp("registered")
-        shutil.copy(template_database, folder / "mlflow.db")
-        location = resolve(f"sqlite:///{folder / 'mlflow.db'}")
-        return Registered.of(text, location, folder, tiny_data, values)
-
-    yield register
-    mlflow.set_tracking_uri(None)
-
-
-@pytest.fixture(scope="module")
-def of_features(registers: Registers) -> Registered:
-    """A model whose text is features."""
-    return registers(TextSource(way="precomputed"))
-
-
-@pytest.fixture(scope="module")
-def of_words(registers: Registers) -> Registered:
-    """A model whose text a real frozen encoder reads."""
-    if find_spec(MINILM_PACKAGE) is None:
-        pytest.skip("the text encoder minilm is not installed")
-    return registers(TextSource(way="frozen", encoder=find_encoder(MINILM)))
-
-
-@pytest.fixture(scope="module")
-def features_place(
-    of_features: Registered, tmp_path_factory: pytest.TempPathFactory
-) -> ForeignPlace:
-    return ForeignPlace(
-        tmp_path_factory.mktemp("elsewhere"), of_features.package / "requirements.txt"
-    )
-
-
-@pytest.fixture(scope="module")
-def words_place(of_words: Registered, tmp_path_factory: pytest.TempPathFactory) -> ForeignPlace:
-    return ForeignPlace(tmp_path_factory.mktemp("elsewhere"), of_words.package / "requirements.txt")
-
-
-@pytest.fixture(scope="module")
-def features_server(of_features: Registered, features_place: ForeignPlace) -> Iterator[ModelServer]:
-    server = ModelServer(features_place, of_features.location.uri, CHAMPION)
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
-def words_server(of_words: Registered, words_place: ForeignPlace) -> Iterator[ModelServer]:
-    server = ModelServer(words_place, of_words.location.uri, CHAMPION)
-    yield server
-    server.kill()
 
 
 def split_form(rows: Sequence[Row]) -> dict[str, Any]:
     columns = list(rows[0])
     return {"columns": columns, "data": [[row[name] for name in columns] for row in rows]}
-
-
-def assert_says(
-    said: Sequence[Mapping[str, float]], expected: Sequence[Mapping[str, float]]
-) -> None:
-    assert [set(row) for row in said] == [set(row) for row in expected]
-    for name in expected[0]:
-        assert [row[name] for row in said] == pytest.approx(
-            [row[name] for row in expected], abs=CLOSE
-        ), name
-
-
-class TestLoaded:
-    def test_it_needs_nothing_of_ours(
-        self, of_features: Registered, features_place: ForeignPlace
-    ) -> None:
-        self.says_the_same(of_features, features_place, rows_of_features())
-
-    def test_it_brings_its_text_encoder(
-        self, of_words: Registered, words_place: ForeignPlace
-    ) -> None:
-        self.says_the_same(of_words, words_place, rows_of_words())
-
-    def test_so_does_one_whose_text_encoder_learned_along(
-        self, registers: Registers, tmp_path: Path
-    ) -> None:
-        words = tuple(word for word, _, _ in LEXICON)
-        encoder = find_encoder(str(save_tiny_encoder(tmp_path / "encoder", words)))
-        model = registers(TextSource(way="finetune", encoder=encoder))
-        shutil.rmtree(tmp_path / "encoder")
-        place = ForeignPlace(tmp_path / "elsewhere", model.package / "requirements.txt")
-        self.says_the_same(model, place, rows_of_words())
-
-    def test_one_without_text_takes_none(self, registers: Registers, tmp_path: Path) -> None:
-        values = {"modalities": "audio+vision", "attractor": "own"}
-        model = registers(TextSource(way="precomputed"), values)
-        place = ForeignPlace(tmp_path / "elsewhere", model.package / "requirements.txt")
-        rows = [{name: row[name] for name in ("audio", "vision")} for row in rows_of_features()]
-        self.says_the_same(
-            model._replace(expected=[row | {"text": None} for row in model.expected]), place, rows
-        )
-
-    def says_the_same(self, model: Registered, place: ForeignPlace, rows: list[Row]) -> None:
-        out = json.loads(place.python(LOADS, model.location.uri, CHAMPION, given=json.dumps(rows)))
-        assert Path(out["code"]).parts[-3:] == ("code", "dlf", "__init__.py")
-        assert out["ours"] == ["dlf"]
-        assert_says(out["said"], model.expected)
-
-    def test_the_registry_knows_what_it_is(self, of_features: Registered) -> None:
-        champion = champion_of(of_features.location, "synthetic")
-        assert champion is not None
-        assert champion.config_yaml == of_features.trained.config.to_yaml()
-        assert ModelCard.model_validate_json(champion.card_json) == of_features.trained.card
 
 
 class TestPredictedFromAFile:
