@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.promotion_world import FINALISTS, SEEDS, World, race, replaces_paper
-from search.comparison import Comparison
+from search.comparison import Comparison, compare
 from search.identity import PAPER_TRIAL
 from tests.support.commands import ROOT
 
@@ -33,11 +33,15 @@ def test_the_race_decides_with_a_refit_and_further_seeds_without() -> None:
         asked.append(comparison)
         return True
 
+    def world() -> World:
+        return World(np.random.default_rng(3), better={2: 0.5})
+
     for refit in (True, False):
-        world = World(np.random.default_rng(3), better={2: 0.5})
-        assert replaces_paper(world, judge, refit=refit)
+        assert replaces_paper(world(), judge, refit=refit)
     of_race, of_further_seeds = asked
-    assert of_race != of_further_seeds
+    errors = race(world()).errors
+    raced = [np.stack(list(errors[number].values())) for number in (2, PAPER_TRIAL)]
+    assert of_race == compare(*raced) != of_further_seeds
     assert of_race.seeds == of_further_seeds.seeds == SEEDS
 
 
