@@ -122,8 +122,10 @@ class Promotion:
         self._run(finals)
         finals.refuse_failures()
         decision = decide(race, finals, allow_tie=self.plan.allow_tie, labels=self.labels)
-        former = [each for each in finals.entrants if each.number == CHAMPION]
-        compared = against(decision.kept, former[0], finals, self.labels) if former else None
+        champion = self._champion_among(finals.entrants)
+        compared = (
+            None if champion is None else against(decision.kept, champion, finals, self.labels)
+        )
         return Trained(race, finals, decision, compared)
 
     def read_test_split(self, trained: Trained) -> OnTest:
@@ -177,19 +179,24 @@ class Promotion:
         if self.plan.refit:
             chosen = [refitted(e, list(race.trainings_of(e).values())) for e in chosen]
         champion = self.plan.champion
-        if champion is not None:
+        if champion is not None and self._champion_among(chosen) is None:
             chosen.append(
                 Entrant(
                     number=CHAMPION,
                     name=f"champion (version {champion.version})",
                     params={},
                     config=champion.config,
-                    max_epochs=self.plan.paper_epochs
-                    if champion.config == self.plan.paper.config
-                    else self.plan.max_epochs,
+                    max_epochs=self.plan.max_epochs,
                 )
             )
         return chosen
+
+    def _champion_among(self, entrants: Sequence[Entrant]) -> Entrant | None:
+        """Return who has the configuration of the registered champion, and stands for it."""
+        champion = self.plan.champion
+        if champion is None:
+            return None
+        return next((each for each in entrants if each.config == champion.config), None)
 
     def _run(self, trainings: SeededTrainings) -> None:
         train_seeded(

@@ -14,13 +14,13 @@ from dlf.data import open_test_split
 from dlf.training import EpochRecord
 from search import promote
 from search.final_figures import CLASSES_FILE, PROJECTION_FILE
-from search.promotion import TEST_PREDICTIONS_FILE, Promotion
-from search.promotion_plan import RESULT_FILE
+from search.promotion import CHAMPION, TEST_PREDICTIONS_FILE, Promotion
+from search.promotion_plan import RESULT_FILE, RegisteredBefore
 from search.seeds import FINAL_SEEDS, PROMOTION_SEEDS
 from search.test_split import readings_of
 from tests.support.epoch_records import epoch_record
 from tests.support.mlflow_server import unused_port
-from tests.support.promotions import FEW, Promoted
+from tests.support.promotions import FEW, TINY_PAPER, Promoted
 from tests.support.simulation import SimulatedSearch
 from tracking.location import resolve
 from tracking.mlflow_connection import connect_to_read
@@ -40,6 +40,12 @@ def study(
 ) -> Promoted:
     """A study that nobody has promoted."""
     return new_study(tiny_data, tmp_path, record_of_mae)
+
+
+def trained_finally(study: Promoted) -> list[int]:
+    """Return whose trainings the finals of the last promotion were."""
+    ended = study.last.trainings.read().values()
+    return [training.entrant for training in ended if training.seed >= FINAL_SEEDS]
 
 
 class Done:
@@ -241,6 +247,17 @@ def test_a_champion_that_is_not_clearly_beaten_stays_and_test_stays_shut(study: 
     assert champion.version == first.result["version"]
     assert len(readings_of(study.opened.study)) == 1
     assert "champion" in (study.last.folder / "promotion.md").read_text()
+    assert CHAMPION not in trained_finally(study), "its configuration is a finalist's"
+
+
+def test_a_champion_that_is_no_finalist_is_trained_on_the_final_seeds(study: Promoted) -> None:
+    other = TINY_PAPER.with_values({"margin": 0.4})
+    champion = RegisteredBefore(version=7, config=other)
+    with patch("search.promotion_request._champion", return_value=champion):
+        done = Done(study, "--only-if-better")
+    assert trained_finally(study).count(CHAMPION) == 2, "seeds"
+    assert "champion (version 7), final seed 0" in done.runs
+    assert "version 7" in (done.folder / "promotion.md").read_text()
 
 
 def test_a_refit_trains_on_train_and_valid_for_the_epochs_of_the_race(study: Promoted) -> None:
