@@ -31,7 +31,8 @@ from ray.tune.search.optuna import OptunaSearch
 from simulated_driver import Driven, MadeUpStudy, Unrecorded, drive, made_up_facts, made_up_record
 
 from search.checkpoints import Checkpoints
-from search.engine import local_ray, run_trials
+from search.engine import run_trials
+from search.ray_session import ray_session
 from search.resources import Resources
 from search.space import Space
 from search.trainable import FACTS, NOTES, OBJECTIVE, RECORD, Workplace
@@ -192,7 +193,7 @@ def trial_costs(arguments: Namespace) -> dict[str, Cost]:
         "stock": lambda: stock_cost(arguments.stock_trials),
     }
     found: dict[str, list[Cost]] = {kind: [] for kind in arguments.kinds}
-    with local_ray():
+    with ray_session():
         for _ in range(arguments.rounds):
             for kind, costs in found.items():
                 costs.append(kinds[kind]())

@@ -32,9 +32,10 @@ from dlf.data import prepare_dataset
 from dlf.text.source import TextSource
 from dlf.training import EpochRecord
 from search.checkpoints import Checkpoints
-from search.engine import local_ray, run_trials
+from search.engine import run_trials
 from search.kept_results import KeptResults
 from search.ledger import TrialLedger
+from search.ray_session import ray_session
 from search.resources import Resources
 from search.trainable import Workplace
 from search.trial_data import TrialData
@@ -253,7 +254,7 @@ def pairs_of(arguments: Namespace) -> list[tuple[Training, Training]]:
     found = []
     with ExitStack() as held:
         data_dir = Path(held.enter_context(tempfile.TemporaryDirectory()))
-        held.enter_context(local_ray())
+        held.enter_context(ray_session())
         for pair in range(arguments.pairs):
             order = (False, True) if pair % 2 == 0 else (True, False)
             runs = {how: train(data_dir, arguments.epochs, tracked=how) for how in order}

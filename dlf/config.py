@@ -146,8 +146,13 @@ class TrainingConfig(Section):
     plateau_factor: float = Field(0.5, gt=0, lt=1, description="of the rate, when it plateaus")
     plateau_patience: int = Field(5, ge=0, description="epochs without a better MAE before that")
     patience: int = Field(10, ge=1, description="epochs without a better MAE before the end")
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of products; bfloat16 is mixed precision, parameters stay float32"
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32",
+        description="of products; tf32 is quicker on a GPU and has fewer digits; bfloat16 is mixed "
+        "precision; parameters stay float32",
+    )
+    compiled: bool = Field(
+        False, description="by torch.compile, which takes minutes at first and needs a C++ compiler"
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from dlf.batching import Clips
 from dlf.config import Config
 from dlf.model import DLF, Inputs
-from dlf.optimisation import autocast
+from dlf.precision import autocast, products_of
 
 
 class Levels(NamedTuple):
@@ -51,7 +51,7 @@ def _of_every_clip(
 ) -> NDArray[np.float32]:
     model.eval()
     orders = clips.in_order_of_length()
-    with autocast(config, clips.device.type):
+    with products_of(config), autocast(config, clips.device.type):
         found = torch.cat([read(batch.inputs) for batch in clips.batches(orders)])
     in_order = torch.empty(found.shape)
     in_order[np.concatenate(orders)] = found.float().cpu()

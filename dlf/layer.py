@@ -79,9 +79,11 @@ def run_layer(
         batch: the number B of sequences.
         heads: of attention.
     """
-    found: tuple[Tensor, ...] = _Layer.apply(  # type: ignore[no-untyped-call]
-        batch, heads, bias, *masks, hidden, keys, values, *weights
-    )
+    inputs = (batch, heads, bias, *masks, hidden, keys, values, *weights)
+    if torch.compiler.is_compiling():
+        # The compiler derives a backward of its own, and cannot trace the one below.
+        return _Layer.forward(*inputs)[0]
+    found: tuple[Tensor, ...] = _Layer.apply(*inputs)  # type: ignore[no-untyped-call]
     return found[0]
 
 

@@ -3,6 +3,7 @@
 A step reads no value back from the device, so that a GPU is never waited for.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 from dlf.adam import FusedAdam
 from dlf.batching import Batch
 from dlf.config import Config
-from dlf.losses import LossWeights, loss_terms
+from dlf.losses import LossTerms, LossWeights, loss_terms
 from dlf.model import DLF
+from dlf.precision import autocast
 
 
 class Learned(NamedTuple):
@@ -43,6 +45,12 @@ class Optimisation:
         )
         self._accumulation = config.training.accumulation
         self._waiting = 0
+        self._forward: Callable[[Batch], tuple[LossTerms, Tensor]] = self._losses_of
+        if config.training.compiled:
+            # What was compiled for other configurations counts against a limit, beyond which
+            # nothing is compiled any more.
+            torch.compiler.reset()
+            self._forward = torch.compile(self._losses_of, dynamic=True)
 
     @property
     def learning_rate(self) -> float:
@@ -68,8 +76,7 @@ class Optimisation:
     def learn(self, batch: Batch) -> Learned:
         """Add the gradients of a batch, clip their sum, and step when enough have come together."""
         with autocast(self.config, self.device):
-            outputs = self.model(batch.inputs, self.config.regularisers)
-            terms = loss_terms(outputs, batch.labels, self._weights, self.config)
+            terms, predictions = self._forward(batch)
         terms.total.backward()
         self._clip()
         self._waiting += 1
@@ -79,7 +86,7 @@ class Optimisation:
             self._steps += 1
             self._gradients.zero_()
             self._waiting = 0
-        return Learned(torch.stack(terms).detach(), outputs.prediction.detach().float())
+        return Learned(torch.stack(terms).detach(), predictions.detach().float())
 
     def end_epoch(self, mae: float) -> None:
         """Lower the learning rate when the validation error has been on a plateau."""
@@ -99,6 +106,11 @@ class Optimisation:
         self._schedule.load_state_dict(state["schedule"])
         self._steps = state["steps"]
 
+    def _losses_of(self, batch: Batch) -> tuple[LossTerms, Tensor]:
+        """Return the losses of a batch, and its predictions [B]."""
+        outputs = self.model(batch.inputs, self.config.regularisers)
+        return loss_terms(outputs, batch.labels, self._weights, self.config), outputs.prediction
+
     def _set_text_rate(self) -> None:
         """Let the text encoder's rate rise at first, and fall on a plateau as the model's does."""
         main, *text = self._optimizer.param_groups
@@ -114,12 +126,6 @@ class Optimisation:
         elif recipe.clipping == "norm":
             norm = torch.linalg.vector_norm(self._gradients)
             self._gradients.mul_((recipe.clip_at / (norm + 1e-6)).clamp(max=1.0))
-
-
-def autocast(config: Config, device: str) -> torch.autocast:
-    """Return the context of a forward pass in the precision of a configuration."""
-    mixed = config.training.precision == "bfloat16"
-    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=mixed)
 
 
 def _flat_gradients(model: DLF) -> Tensor:

@@ -24,6 +24,7 @@ from dlf.metrics import Metrics, compute_metrics
 from dlf.modalities import InputSizes
 from dlf.model import DLF
 from dlf.optimisation import Learned, Optimisation
+from dlf.precision import products_of
 from dlf.text.finetuned import TextEncoder
 
 READ_EVERY = {"cpu": 1, "cuda": 16}
@@ -156,7 +157,8 @@ class Training:
         if self._valid is None:
             self._optimisation.learning_rate = self._learning_rates[epoch - 1]
         learning_rate = self._optimisation.learning_rate
-        loss, train = self._optimise(epoch)
+        with products_of(self.config):
+            loss, train = self._optimise(epoch)
         valid = self._validate(epoch)
         best_mae, best_epoch = train.mae, epoch
         if valid is not None:

@@ -13,6 +13,12 @@ import sys
 import time
 from datetime import datetime
 
+from tracking.passwords import hide_passwords_in_process_list
+
+if __name__ == "__main__":
+    # First of all, since what follows takes seconds to import.
+    hide_passwords_in_process_list()
+
 from dlf.command import EXIT_DONE, WorkFailedError, run_command
 from dlf.data import open_split, prepare_dataset, seal_test_split
 from search.ablation import RESULT_FILE, TABLE_FILE, Ablation, AblationFolder, AblationPlan
@@ -26,8 +32,8 @@ from search.ablation_request import (
 from search.ablation_result import AblationResult, result_of
 from search.ablation_table import markdown_table, shown_table
 from search.checkpoints import Checkpoints
-from search.engine import local_ray
 from search.next_steps import look_command, resume_command
+from search.ray_session import ray_session
 from search.resources import Resources, fit_resources
 from search.seeded_trainings import SeededTrainings
 from search.tracked_study import tracked_trials
@@ -54,9 +60,12 @@ def main() -> int:
     config = config_of(request, former)
     manifest = prepare_dataset(dataset_of(request, former), request.data_dir)
     seal_test_split()
-    with local_ray():
+    with ray_session(request.ray_address) as cluster:
         resources = fit_resources(
-            request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
+            request.cpus_per_trial,
+            request.gpus_per_trial,
+            request.max_concurrent,
+            cluster=cluster,
         )
         plan, text_words = plan_ablation(request, manifest, config, resources, former)
         if contact is None:

@@ -1,13 +1,16 @@
 """The flags that all commands have in common which train on Ray, and how they are read."""
 
 import argparse
+import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from dlf.command import CommandParser, positive_int
+from dlf.command import BadInputError, CommandParser, positive_int
 from search.comparison import FEWEST_SEEDS
 from tracking.arguments import add_output_flag, add_tracking_flag
+
+STORAGE_VARIABLE = "DLF_STORAGE"
 
 
 class TrainingRequest(BaseModel):
@@ -22,6 +25,7 @@ class TrainingRequest(BaseModel):
     max_concurrent: int | None
     json_only: bool
     dry_run: bool
+    ray_address: str | None
 
 
 class SharedRequest(TrainingRequest):
@@ -48,6 +52,11 @@ def add_training_flags(parser: CommandParser) -> None:
         metavar="X",
         help="may be a fraction; left out: a quarter, where there is a GPU",
     )
+    add(
+        "--ray-address",
+        metavar="ADDR",
+        help="HOST:PORT of a Ray cluster's head; left out: $RAY_ADDRESS, else this machine alone",
+    )
     add("--max-concurrent", type=positive_int, metavar="N", help="left out: as many as fit")
     add(
         "--json",
@@ -66,9 +75,27 @@ def add_study_flags(parser: CommandParser) -> None:
 
 
 def _add_storage_flag(parser: CommandParser) -> None:
+    given = os.environ.get(STORAGE_VARIABLE)
+    # Beside the flag, since --help prints the default of a flag, and with it a password.
+    parser.set_defaults(storage=_storage(given) if given else None)
     parser.add_argument(
-        "--storage", metavar="URL", help="of the study; left out: a journal in its folder"
+        "--storage",
+        type=_storage,
+        default=argparse.SUPPRESS,
+        metavar="URL",
+        help=f"of the study; left out: ${STORAGE_VARIABLE}, else a journal in its folder",
     )
+
+
+def _storage(url: str) -> str:
+    """Refuse an address that is cut within its password, which errors would show the rest of."""
+    user, _, host = url.partition("://")[2].partition("?")[0].partition("@")
+    if not user.startswith("/") and ("@" in host or any(letter.isspace() for letter in user)):
+        raise BadInputError(
+            "the --storage has a space or a second @ in it, which is written %20 or %40, in "
+            "passwords too"
+        )
+    return url
 
 
 def several_seeds(text: str) -> int:

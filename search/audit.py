@@ -8,6 +8,12 @@ and is no difference.
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from tracking.passwords import hide_passwords_in_process_list
+
+if __name__ == "__main__":
+    # First of all, since what follows takes seconds to import.
+    hide_passwords_in_process_list()
+
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from pydantic import BaseModel, ConfigDict

@@ -11,21 +11,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dlf.command import BadInputError
 from dlf.data import Split
+from search.cluster_nodes import training_nodes
 from search.trial_data import OpenedData, TrialData
 
 
 def carried_data(data: TrialData) -> OpenedData | None:
     """Return what must be carried to the nodes; none where each of them can open it by its path."""
-    nodes = living_nodes()
-    if len(nodes) == 1 or seen_by(data, nodes):
+    nodes = training_nodes()
+    if seen_by(data, nodes):
         return None
     manifest, train, valid = data.open()
     return OpenedData(manifest, _features_of(train), _features_of(valid))
-
-
-def living_nodes() -> list[str]:
-    """Return the ids of the cluster's nodes."""
-    return [node["NodeID"] for node in ray.nodes() if node["Alive"]]
 
 
 def seen_by(data: TrialData, nodes: Sequence[str]) -> bool:

@@ -3,11 +3,10 @@
 A trial writes it before it reports the epoch: what the search knows of is in the checkpoint.
 """
 
-import os
 import pickle
-import shutil
 import zlib
 from collections.abc import Container
+from functools import cached_property
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -19,11 +18,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import one_line, reason_of
-from dlf.whole_file import replaced_whole
+from search.checkpoint_files import CheckpointFiles, LocalFiles, RemoteFiles
+from tracking.remote_folder import RemoteFolder
 
 STATE_FILE = "training.pt"
 PREDICTIONS_FILE = "valid_predictions.npy"
-STACK_FILE = "hung.{pid}.txt"
+MARK_FILE = "seen_by_all.txt"
 
 DAMAGE = (
     *(OSError, EOFError, RuntimeError, ValueError),
@@ -43,23 +43,7 @@ class Checkpoints(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    folder: Path
-
-    def of(self, number: int) -> Path:
-        """Return the folder of a trial."""
-        return self.folder / f"trial-{number}"
-
-    def stack_file(self, number: int) -> Path:
-        """Return the file into which this process writes where it hangs with a trial.
-
-        Tune sometimes begins a trial in a fresh worker that it gives up for one that came free.
-        """
-        return self.of(number) / STACK_FILE.format(pid=os.getpid())
-
-    def stack(self, number: int) -> str:
-        """Return what was written where a trial hung; nothing of one that did not."""
-        files = sorted(self.of(number).glob(STACK_FILE.format(pid="*")))
-        return next((stack for file in files if (stack := file.read_text("utf-8"))), "")
+    folder: Path | RemoteFolder
 
     def write(self, number: int, state: dict[str, Any]) -> None:
         """Replace the state of a trial.
@@ -67,23 +51,23 @@ class Checkpoints(BaseModel):
         Raises:
             OSError: when it cannot be written; the former state is still there.
         """
-        path = self.of(number) / STATE_FILE
-        path.parent.mkdir(parents=True, exist_ok=True)
+        name = f"{_folder_of(number)}/{STATE_FILE}"
         try:
             # A worker whose driver was killed may still be at it when another one begins.
-            with replaced_whole(path) as unfinished, unfinished.open("wb") as file:
+            with self._files.replaced(name) as file:
                 torch.save(state, file)
         except (OSError, RuntimeError) as error:
-            raise OSError(f"the checkpoint {path} cannot be written: {_words_of(error)}") from error
+            raise OSError(
+                f"the checkpoint {self._files.shown(name)} cannot be written: {_words_of(error)}"
+            ) from error
 
     def write_predictions(self, number: int, predictions: NDArray[np.float32]) -> None:
-        """Replace what a trial's best weights predict, [seeds, clips]; `write` has been called.
+        """Replace what a trial's best weights predict, [seeds, clips].
 
         Raises:
             OSError: when it cannot be written; the former predictions are still there.
         """
-        path = self.of(number) / PREDICTIONS_FILE
-        with replaced_whole(path) as unfinished, unfinished.open("wb") as file:
+        with self._files.replaced(f"{_folder_of(number)}/{PREDICTIONS_FILE}") as file:
             np.save(file, predictions)
 
     def read_predictions(self, number: int) -> NDArray[np.float32] | None:
@@ -92,16 +76,17 @@ class Checkpoints(BaseModel):
         Raises:
             DamagedCheckpointError: when its file is not what was written.
         """
-        path = self.of(number) / PREDICTIONS_FILE
-        if not path.exists():
-            return None
+        name = f"{_folder_of(number)}/{PREDICTIONS_FILE}"
+        shown = self._files.shown(name)
         try:
-            with path.open("rb") as file:
+            with self._files.opened(name) as file:
                 predictions: NDArray[np.float32] = np.lib.format.read_array(file)
+        except FileNotFoundError:
+            return None
         except DAMAGE_OF_ARRAYS as error:
-            raise DamagedCheckpointError(f"{path} cannot be read: {one_line(error)}") from error
+            raise DamagedCheckpointError(f"{shown} cannot be read: {one_line(error)}") from error
         if predictions.ndim != 2 or predictions.dtype != np.float32:
-            raise DamagedCheckpointError(f"{path} has no predictions")
+            raise DamagedCheckpointError(f"{shown} has no predictions")
         return predictions
 
     def read(self, number: int) -> dict[str, Any] | None:
@@ -110,29 +95,72 @@ class Checkpoints(BaseModel):
         Raises:
             DamagedCheckpointError: when its file is not what was written.
         """
-        path = self.of(number) / STATE_FILE
-        if not path.exists():
-            return None
+        name = f"{_folder_of(number)}/{STATE_FILE}"
+        shown = self._files.shown(name)
         try:
-            with ZipFile(path) as archive:
-                damaged = archive.testzip()
-            if damaged is not None:
-                raise DamagedCheckpointError(f"{path} is damaged at {damaged}")
-            state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+            with self._files.opened(name) as file:
+                with ZipFile(file) as archive:
+                    damaged = archive.testzip()
+                if damaged is not None:
+                    raise DamagedCheckpointError(f"{shown} is damaged at {damaged}")
+                file.seek(0)
+                state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+        except FileNotFoundError:
+            return None
         except DAMAGE as error:
-            raise DamagedCheckpointError(f"{path} cannot be read: {error}") from error
+            raise DamagedCheckpointError(f"{shown} cannot be read: {one_line(error)}") from error
         return state
+
+    def exists(self, number: int) -> bool:
+        """Return whether a trial has left anything; where nobody can tell, it may have."""
+        try:
+            return self._files.has(_folder_of(number))
+        except OSError:
+            return True
+
+    def numbers(self) -> set[int]:
+        """Return the trials that have left something; none where nobody can tell."""
+        try:
+            names = [folder.removeprefix("trial-") for folder in self._files.folders()]
+        except OSError:
+            return set()
+        return {int(name) for name in names if name.isdecimal()}
 
     def discard(self, number: int) -> None:
         """Remove what a trial has left."""
-        shutil.rmtree(self.of(number), ignore_errors=True)
+        self._files.discard(_folder_of(number))
 
     def discard_all_but(self, numbers: Container[int]) -> None:
         """Remove what is left of all other trials than these."""
-        for folder in self.folder.glob("trial-*"):
-            number = folder.name.removeprefix("trial-")
-            if number.isdecimal() and int(number) not in numbers:
-                self.discard(int(number))
+        for number in self.numbers():
+            if number not in numbers:
+                self.discard(number)
+
+    def leave_mark(self, token: str) -> None:
+        """Leave a mark, in the place of an earlier one, by which others know this very folder.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        with self._files.replaced(MARK_FILE) as file:
+            file.write(token.encode())
+
+    def has_mark(self, token: str) -> bool:
+        """Return whether the mark is there, seen from this machine."""
+        try:
+            with self._files.opened(MARK_FILE) as file:
+                return file.read() == token.encode()
+        except OSError:
+            return False
+
+    @cached_property
+    def _files(self) -> CheckpointFiles:
+        folder = self.folder
+        return RemoteFiles(folder) if isinstance(folder, RemoteFolder) else LocalFiles(folder)
+
+
+def _folder_of(number: int) -> str:
+    return f"trial-{number}"
 
 
 def _words_of(error: BaseException) -> str:

@@ -3,58 +3,32 @@
 Both the search and its promotion come through here.
 """
 
-import logging
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
-import ray
 from ray import tune
 from ray.tune.experiment import Trial
 
+from search.capacity import Capacity
 from search.carried_data import carried_data
+from search.cluster_watch import ClusterWatch
 from search.interruption import interruptible
 from search.ledger import TrialLedger
 from search.ray_head import refuse_if_ray_died
+from search.second_chances import SecondChances
 from search.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace
 from search.trials import TrialPlan
 from search.tune_adapters import Books, Brake, BrakePulledError, LedgerScheduler, LedgerSearcher
 from search.tune_log import TuneLog
-
-RAY_SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-}
+from search.waiting import Waiting
+from tracking.console import say_on_stderr
 
 TUNE_FOLDER = "tune"
 
-
-@contextmanager
-def local_ray() -> Iterator[None]:
-    """Hold a Ray instance on this machine, or use the one that this process holds already."""
-    for name, value in RAY_SETTINGS.items():
-        os.environ.setdefault(name, value)
-    if ray.is_initialized():
-        yield
-        return
-    # Ray would print what befalls its workers among the lines of a search, or before its JSON.
-    ray._private.worker._worker_logs_enabled = False
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.CRITICAL,
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()
+MOST_AT_ONCE = 100_000
+"""for Tune, which would otherwise begin one trial at a time; how many really is the searcher's"""
 
 
 def run_trials(
@@ -64,6 +38,8 @@ def run_trials(
     *,
     keep_checkpoints: bool = False,
     look: Callable[[], None] = lambda: None,
+    on_interrupt: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = say_on_stderr,
     trainable: type[tune.Trainable] = DLFTrainable,
 ) -> None:
     """Run every trial that the ledger gives out.
@@ -77,25 +53,41 @@ def run_trials(
         folder: for what Tune writes; absolute.
         keep_checkpoints: whether the checkpoint of a trial outlives it.
         look: called now and then; what it raises ends the run.
+        on_interrupt: called on the first Ctrl-C; ends what the driver may be waiting for.
+        tell: hears of nodes that join and are lost, and what is waited for.
         trainable: what trains.
+
+    Raises:
+        BadInputError: when a node of a cluster cannot reach the checkpoints.
     """
-    brake = Brake(look, refuse_if_ray_died)
     resources = workplace.resources
+    waiting = Waiting(resources, tell)
+    cluster = ClusterWatch(workplace.checkpoints, tell) if resources.cluster else None
+
+    def look_around() -> None:
+        if cluster is not None:
+            cluster.look()
+        waiting.look(ledger.keys)
+        look()
+
+    carried = carried_data(workplace.data) if resources.cluster else None
+    brake = Brake(look_around, refuse_if_ray_died)
     # Of no use to anybody once Tune has ended; what it said is in the log beside it.
     shutil.rmtree(folder / TUNE_FOLDER, ignore_errors=True)
     with closing(TuneLog(folder)) as log:
-        books = Books(ledger, log, workplace.checkpoints, keep_checkpoints)
+        chances = SecondChances(cluster=resources.cluster)
+        books = Books(ledger, log, workplace.checkpoints, keep_checkpoints, chances)
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(trainable, carried=carried_data(workplace.data)),
+                tune.with_parameters(trainable, carried=carried),
                 {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
             ),
             param_space={WORKPLACE: workplace.model_dump_json()},
             tune_config=tune.TuneConfig(
-                search_alg=LedgerSearcher(books, brake),
+                search_alg=LedgerSearcher(books, brake, Capacity(resources)),
                 scheduler=LedgerScheduler(books, brake),
                 num_samples=-1,
-                max_concurrent_trials=resources.max_concurrent,
+                max_concurrent_trials=MOST_AT_ONCE,
                 reuse_actors=True,
                 trial_dirname_creator=_folder_name,
             ),
@@ -104,12 +96,14 @@ def run_trials(
                 storage_path=str(folder),
                 verbose=0,
                 stop=brake,
+                callbacks=[waiting],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
 
         def rest() -> None:
             brake.cause = brake.cause or KeyboardInterrupt()
+            on_interrupt()
 
         with interruptible(rest):
             with suppress(BrakePulledError):
@@ -121,5 +115,6 @@ def run_trials(
 
 
 def _folder_name(trial: Trial) -> str:
+    """Return a name of its own for every attempt at a trial."""
     plan = TrialPlan.model_validate_json(trial.config[PLAN])
-    return f"trial-{plan.number}"
+    return f"trial-{plan.number}-{trial.trial_id}"

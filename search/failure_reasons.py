@@ -1,8 +1,11 @@
-"""Why a trial failed, in one line, from the error that Ray Tune has written down of it."""
+"""Why a trial failed, by kind and in one line, from the error that Ray Tune has written of it."""
 
 import re
+from enum import Enum, auto
 from pathlib import Path
+from typing import NamedTuple
 
+import torch
 from ray import cloudpickle
 from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
@@ -10,21 +13,47 @@ from ray.tune.experiment import Trial
 from dlf.command import one_line
 
 UNKNOWN = "the trial could not be run"
+_OUT_OF_MEMORY = "OutOfMemoryError"
+_NODE_DIED = ("node has died", "node was terminated", "node is dead", "node died")
 
 
-def reason_of(trial: Trial) -> str:
-    """Say why a trial failed: what it raised, or that its process died."""
+class FailureKind(Enum):
+    """What failed: the trial by itself, or what it ran on."""
+
+    RAISED = auto()
+    GPU_MEMORY = auto()
+    PROCESS = auto()
+    """it died: killed, crashed or without memory"""
+    NODE = auto()
+    """it was lost with all that ran on it"""
+
+
+class Failure(NamedTuple):
+    """Why a trial failed."""
+
+    kind: FailureKind
+    reason: str
+
+
+def failure_of(trial: Trial) -> Failure:
+    """Say why a trial failed: what it raised, or that its process or its node died."""
     if trial.pickled_error_file is not None:
         error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
         if isinstance(error, RayTaskError):
-            return _raised(error.cause)
+            kind = _kind_of_raised(isinstance(error.cause, torch.OutOfMemoryError))
+            return Failure(kind, _raised(error.cause))
         if isinstance(error, RayActorError) and error.actor_init_failed:
-            return _end_of_traceback(str(error))
+            reason = _end_of_traceback(str(error))
+            return Failure(_kind_of_raised(_OUT_OF_MEMORY in reason), reason)
         return _death(str(error))
     if trial.error_file is not None:
         # Tune pickles no other error; Ray's own of a worker that it killed for memory is one.
         return _death(Path(trial.error_file).read_text(encoding="utf-8"))
-    return UNKNOWN
+    return Failure(FailureKind.RAISED, UNKNOWN)
+
+
+def _kind_of_raised(out_of_memory: bool) -> FailureKind:
+    return FailureKind.GPU_MEMORY if out_of_memory else FailureKind.RAISED
 
 
 def _raised(error: BaseException) -> str:
@@ -40,7 +69,13 @@ def _end_of_traceback(text: str) -> str:
     return " ".join(end) or UNKNOWN
 
 
-def _death(text: str) -> str:
+def _death(text: str) -> Failure:
+    if any(words in text for words in _NODE_DIED):
+        return Failure(FailureKind.NODE, "its node died")
+    return Failure(FailureKind.PROCESS, _death_of_process(text))
+
+
+def _death_of_process(text: str) -> str:
     if "low on memory" in text:
         used = re.search(r"[\d.]+GB used / [\d.]+GB", text)
         return "the worker process was killed by Ray, since its machine ran low on memory" + (

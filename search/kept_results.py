@@ -194,10 +194,10 @@ def _ended_trials(
     study: optuna.Study, identity: StudyIdentity, checkpoints: Checkpoints
 ) -> Iterator[EndedTrial]:
     """Give the ended trials of a study that have a checkpoint still."""
+    left = checkpoints.numbers()
     for trial in own_trials(study):
         outcome, value = outcome_of(trial), last_value(trial)
-        left = checkpoints.of(trial.number).is_dir()
-        if outcome is not None and value is not None and left:
+        if outcome is not None and value is not None and trial.number in left:
             config = identity.config_of(trial.number, trial.params)
             yield EndedTrial(number=trial.number, config=config, outcome=outcome, value=value)
 

@@ -6,6 +6,7 @@ then lost nothing, since what the source knows can be told again.
 """
 
 import math
+from collections.abc import Set
 from dataclasses import dataclass
 
 from dlf.training import EpochRecord
@@ -21,7 +22,7 @@ NO_RESULT = "the trial ended without a result"
 class UnderWay:
     """A trial that was begun and has not ended."""
 
-    number: int
+    plan: TrialPlan
     epoch: int = 0
     facts: TrialFacts | None = None
     ending: Outcome | None = None
@@ -37,9 +38,19 @@ class TrialLedger:
         self._source = source
         self._recorder = recorder
         self._under_way: dict[str, UnderWay] = {}
+        self._put_off: list[UnderWay] = []
+        """trials that whoever ran them could not bring to their end"""
 
     def start(self, key: str) -> TrialPlan | Wait | None:
-        """Begin the next trial that must be trained, if there is one or may be one later."""
+        """Begin the next trial that must be trained, if there is one or may be one later.
+
+        A trial that was put off comes first. While any is under way it may be put off yet, so that
+        there are no more trials only when none is.
+        """
+        if self._put_off:
+            trial = self._put_off.pop(0)
+            self._under_way[key] = trial
+            return trial.plan
         while (plan := self._source.next_trial()) is not None:
             if isinstance(plan, Wait):
                 return plan
@@ -54,14 +65,33 @@ class TrialLedger:
                 )
             )
             if isinstance(plan, TrialPlan):
-                self._under_way[key] = UnderWay(plan.number)
+                self._under_way[key] = UnderWay(plan)
                 return plan
             self._settle(plan)
-        return None
+        return Wait() if self._under_way else None
+
+    @property
+    def keys(self) -> Set[str]:
+        """The keys of the trials under way."""
+        return self._under_way.keys()
+
+    def plan(self, key: str) -> TrialPlan:
+        """Return what a trial under way is to train."""
+        return self._under_way[key].plan
+
+    def epoch(self, key: str) -> int:
+        """Return the last epoch that a trial under way has reported."""
+        return self._under_way[key].epoch
 
     def number(self, key: str) -> int:
         """Return the number of a trial under way."""
-        return self._under_way[key].number
+        return self.plan(key).number
+
+    def put_off(self, key: str, plan: TrialPlan) -> None:
+        """Let a trial be begun once more, by another key, with the plan that it then has."""
+        trial = self._under_way.pop(key)
+        trial.plan = plan
+        self._put_off.append(trial)
 
     def report(self, key: str, record: EpochRecord, facts: TrialFacts | None = None) -> bool:
         """Enter an epoch, and what the trial took so far; return whether it should go on.
@@ -78,8 +108,8 @@ class TrialLedger:
             reason = f"{mae} is {record.named()[mae]} after epoch {record.epoch}"
             trial.ending = Outcome(state=TrialState.FAILED, reason=reason)
             return False
-        self._recorder.log_epoch(trial.number, record.epoch, record.named())
-        outcome = self._source.report(trial.number, record)
+        self._recorder.log_epoch(trial.plan.number, record.epoch, record.named())
+        outcome = self._source.report(trial.plan.number, record)
         if record.finished:
             outcome = Outcome(state=TrialState.COMPLETE)
         if outcome is not None:
@@ -88,7 +118,7 @@ class TrialLedger:
 
     def note(self, key: str, text: str) -> None:
         """Enter something worth knowing about a trial."""
-        self._source.note(self._under_way[key].number, text)
+        self._source.note(self._under_way[key].plan.number, text)
 
     def end(self, key: str, failure: str | None = None) -> None:
         """Close a trial: as failed for a reason, else as its reports have decided."""
@@ -98,8 +128,8 @@ class TrialLedger:
         else:
             outcome = trial.ending or Outcome(state=TrialState.FAILED, reason=NO_RESULT)
         if trial.facts is not None:
-            self._recorder.log_facts(trial.number, trial.facts)
-        for number, ended in self._source.end(trial.number, outcome).items():
+            self._recorder.log_facts(trial.plan.number, trial.facts)
+        for number, ended in self._source.end(trial.plan.number, outcome).items():
             self._recorder.end_trial(number, ended)
         del self._under_way[key]
 

@@ -9,7 +9,8 @@ from search.identity import StudyIdentity
 from search.promotion_plan import PromotionPlan
 from search.seeded_trainings import Entrant
 from search.seeds import final_seed
-from tracking.location import TrackingLocation, without_password
+from tracking.location import TrackingLocation
+from tracking.passwords import without_password
 
 PROJECT = Path(__file__).absolute().parents[1]
 

@@ -3,42 +3,31 @@
 import hashlib
 from datetime import UTC, datetime
 
-from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy import URL, Connection, Row, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from dlf.command import BadInputError, one_line
+from search.lost_connection import LostConnectionError, raise_if_lost
+from search.postgres_session import CONFIGURE, SERVER_KEEPALIVES, connect_arguments
 from search.study_lock import Holder, StudyLock
-from tracking.location import without_password
+from tracking.passwords import without_password
 
-_LIBPQ = ("psycopg", "psycopg2")
-_OUR_END = {
-    "connect_timeout": 10,
-    "keepalives": 1,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
-"""a server that is gone is noticed in seconds, not in the quarter of an hour of TCP"""
-
-_SERVER_END = {
+_SETTINGS = {
+    **SERVER_KEEPALIVES,
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
 }
-"""the server must not end an idle session, and notices in a minute that our machine has died"""
+"""the server must not end an idle session"""
 
 _NAME_BYTES = 63
 
-# Settings that a server is too old to know are left out.
-_CONFIGURE = text("SELECT set_config(name, :value, false) FROM pg_settings WHERE name = :name")
 _TRY = text("SELECT pg_try_advisory_lock(:key)")
 _ALIVE = text("SELECT 1")
+_OUR_PID = text("SELECT pg_backend_pid()")
+_END = text("SELECT pg_terminate_backend(:pid)")
 _WHO = text(
-    "SELECT activity.application_name FROM pg_locks AS lock "
+    "SELECT activity.application_name, activity.pid FROM pg_locks AS lock "
     "JOIN pg_stat_activity AS activity ON activity.pid = lock.pid "
     "WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1 "
     "AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
@@ -56,22 +45,18 @@ class StudyPostgresLock(StudyLock):
     def __init__(self, url: URL, name: str) -> None:
         self._key = study_key(name)
         self._url = url
+        self._shown = without_password(url.render_as_string())
+        self._name = name_of_holder(Holder.of_this_process())
         self._connection: Connection | None = None
+        self._session: int | None = None
+        """the server's process that has the lock for us, or had it last"""
 
     def take(self) -> bool:
         """Open a connection and try for the lock; without it, close the connection again."""
         try:
-            connection = self._connect()
-            try:
-                self._set_up(connection)
-                if connection.scalar(_TRY, {"key": self._key}):
-                    self._connection = connection
-            finally:
-                if self._connection is None:
-                    connection.close()
+            return self._try_for_it()
         except (SQLAlchemyError, ImportError) as error:
             raise _unusable(error) from error
-        return self._connection is not None
 
     def release(self) -> None:
         """Close the connection, and with it the lock."""
@@ -81,30 +66,67 @@ class StudyPostgresLock(StudyLock):
 
     def holder(self) -> Holder | None:
         """Ask the server which session has the lock."""
-        high, low = divmod(self._key % 2**64, 2**32)
         try:
             with self._connect() as connection:
-                name = connection.scalar(_WHO, {"high": high, "low": low})
+                owner = self._owner(connection)
         except (SQLAlchemyError, ImportError) as error:
             raise _unusable(error) from error
-        return None if name is None else holder_of_name(name)
+        return None if owner is None else holder_of_name(owner.application_name)
 
     def still_held(self) -> bool:
         """Return whether the connection lives; when it was lost, try for the lock on a new one.
 
         Takes half a minute when the server does not answer at all. Not for two threads at once.
         """
-        if self._connection is not None:
-            try:
-                self._connection.execute(_ALIVE)
-                return True
-            except SQLAlchemyError:
-                # SQLAlchemy would connect again by itself, in a session that has no lock.
-                self.release()
         try:
-            return self.take()
-        except BadInputError:
+            return self._is_alive() or self._take_back()
+        except SQLAlchemyError as error:
+            raise_if_lost(error, self._shown)
+            raise _unusable(error) from error
+
+    def _is_alive(self) -> bool:
+        if self._connection is None:
             return False
+        try:
+            self._connection.execute(_ALIVE)
+        except SQLAlchemyError:
+            # SQLAlchemy would connect again by itself, in a session that has no lock.
+            self.release()
+            return False
+        return True
+
+    def _take_back(self) -> bool:
+        """Take the lock that was lost, be it from a dead session of ours.
+
+        Raises:
+            LostConnectionError: when the server has not ended that session yet.
+        """
+        if self._try_for_it():
+            return True
+        with self._connect() as connection:
+            owner = self._owner(connection)
+            if owner is not None:
+                if (owner.application_name, owner.pid) != (self._name, self._session):
+                    return False
+                connection.execute(_END, {"pid": owner.pid})
+        raise LostConnectionError(self._shown, "it has not ended our former session yet")
+
+    def _try_for_it(self) -> bool:
+        connection = self._connect()
+        try:
+            for name, value in (_SETTINGS | {"application_name": self._name}).items():
+                connection.exec_driver_sql(CONFIGURE, {"name": name, "value": value})
+            if connection.scalar(_TRY, {"key": self._key}):
+                self._session = connection.scalar(_OUR_PID)
+                self._connection = connection
+        finally:
+            if self._connection is None:
+                connection.close()
+        return self._connection is not None
+
+    def _owner(self, connection: Connection) -> Row[tuple[str, int]] | None:
+        high, low = divmod(self._key % 2**64, 2**32)
+        return connection.execute(_WHO, {"high": high, "low": low}).one_or_none()
 
     def _connect(self) -> Connection:
         engine = create_engine(
@@ -112,14 +134,9 @@ class StudyPostgresLock(StudyLock):
             poolclass=NullPool,
             pool_reset_on_return=None,
             isolation_level="AUTOCOMMIT",
-            connect_args=_OUR_END if self._url.get_driver_name() in _LIBPQ else {},
+            connect_args=connect_arguments(self._url),
         )
         return engine.connect()
-
-    def _set_up(self, connection: Connection) -> None:
-        settings = _SERVER_END | {"application_name": name_of_holder(Holder.of_this_process())}
-        for name, value in settings.items():
-            connection.execute(_CONFIGURE, {"name": name, "value": value})
 
 
 def study_key(name: str) -> int:

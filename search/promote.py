@@ -15,16 +15,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tracking.passwords import hide_passwords_in_process_list
+
+if __name__ == "__main__":
+    # First of all, since what follows takes seconds to import.
+    hide_passwords_in_process_list()
+
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset
 from search.checkpoints import Checkpoints
 from search.conclusion import conclude
 from search.driver_lock import hold_study
-from search.engine import local_ray
 from search.next_steps import resume_command
 from search.promotion import Promotion
 from search.promotion_plan import PromotionFolder, PromotionPlan
 from search.promotion_request import PromotionRequest, plan_promotion, read_request
+from search.ray_session import ray_session
 from search.resources import Resources, fit_resources
 from search.study import OpenStudy, StudyPlace, make_folder
 from search.tracked_study import tracked_study
@@ -52,9 +58,12 @@ def main() -> int:
         if not request.dry_run:
             held.enter_context(alone(place))
         plan, former = plan_promotion(request, place, opened, location)
-        held.enter_context(local_ray())
+        cluster = held.enter_context(ray_session(request.ray_address))
         resources = fit_resources(
-            request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
+            request.cpus_per_trial,
+            request.gpus_per_trial,
+            request.max_concurrent,
+            cluster=cluster,
         )
         if contact is None:
             print(describe(plan, resources))
@@ -122,6 +131,8 @@ def promote(
         f"promotion of {request.study}", plan.key, identity, request.data_dir, {}
     )
     mlflow = MlflowRecorder(location, record, folder.folder / TRACKING_FILE, tell=tell)
+    place.patience.tell = tell
+    place.patience.hold_out("the promotion")
     mlflow.ready()
     promotion = Promotion(
         study=opened.study,

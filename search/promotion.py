@@ -29,8 +29,8 @@ from search.seeded_run import train_seeded
 from search.seeded_trainings import Entrant, SeededTrainings
 from search.test_split import OnTest, read_test_split
 from search.trainable import Workplace
-from tracking.location import without_password
 from tracking.mlflow_recorder import MlflowRecorder
+from tracking.passwords import without_password
 from tracking.recorder import Recorder
 from tracking.study_files import StudyFiles
 

@@ -1,10 +1,12 @@
-"""Whether the processes live that our own Ray cannot do without."""
+"""Whether the processes live that Ray cannot do without."""
 
 import ray
 
 from dlf.command import WorkFailedError
+from search.ray_session import Head
 
 NEEDED = ("gcs_server", "raylet")
+LOOKS_WITHOUT_ANSWER = 2
 
 
 def refuse_if_ray_died() -> None:
@@ -22,3 +24,23 @@ def refuse_if_ray_died() -> None:
             f"Ray has lost its {dead[0]}, without which no trial can run; "
             "--resume goes on with those that were under way"
         )
+
+
+class HeadWatch:
+    """Looks now and then whether the head of a cluster answers.
+
+    A process that has lost it is ended by Ray after a minute, without a word.
+    """
+
+    def __init__(self) -> None:
+        self._head = Head.parse(ray.get_runtime_context().gcs_address)
+        self._unanswered = 0
+
+    def refuse_if_gone(self) -> None:
+        """Raise `WorkFailedError` when the head has not answered several times in a row."""
+        self._unanswered = 0 if self._head.answers() else self._unanswered + 1
+        if self._unanswered >= LOOKS_WITHOUT_ANSWER:
+            raise WorkFailedError(
+                f"the head of the Ray cluster at {self._head} does not answer any more; --resume "
+                "goes on, on a cluster that does, with the trials that were under way"
+            )

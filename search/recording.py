@@ -41,6 +41,7 @@ class SearchRecording:
                 opened.study, budget.trials, seconds=budget.seconds, epochs=budget.epochs
             )
             onlookers, tell = [onlooker], onlooker.say
+        self.tell = tell
         self.checkpoints = Checkpoints(folder=place.folder / "checkpoints")
         tracked = tracked_study(
             request.study,

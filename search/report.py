@@ -7,6 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from tracking.passwords import hide_passwords_in_process_list
+
+if __name__ == "__main__":
+    # First of all, since what follows takes seconds to import.
+    hide_passwords_in_process_list()
+
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,

@@ -1,12 +1,17 @@
 """What each trial gets of a machine, and how many run at once."""
 
-import ray
-import torch
+import time
+from collections.abc import Callable
+
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import BadInputError
+from search.cluster_nodes import refuse_other_versions, training_nodes
+from search.node_rooms import rooms_of_nodes, trials_that_fit
+from tracking.console import say_on_stderr
 
 DEFAULT_GPU_SHARE = 0.25
+LOOK_SECONDS = 2.0
 
 
 class Resources(BaseModel):
@@ -17,6 +22,11 @@ class Resources(BaseModel):
     cpus_per_trial: float
     gpus_per_trial: float
     max_concurrent: int
+    """as many as fit when it is settled"""
+    cluster: bool = False
+    """whether nodes may join and be lost meanwhile, and `max_concurrent` with them"""
+    bound: int | None = None
+    """on the trials at once, however many fit"""
 
     @property
     def device(self) -> str:
@@ -31,40 +41,60 @@ class Resources(BaseModel):
 
 
 def fit_resources(
-    cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None
+    cpus_per_trial: float,
+    gpus_per_trial: float | None,
+    max_concurrent: int | None,
+    *,
+    cluster: bool = False,
+    tell: Callable[[str], None] = say_on_stderr,
 ) -> Resources:
-    """Settle how many trials run at once, with the GPUs that both Ray and torch can use.
+    """Settle how many trials run at once; on a cluster, wait until one fits.
 
     Args:
         cpus_per_trial: CPUs, or a fraction of one.
         gpus_per_trial: GPUs, or a fraction of one; none for a quarter where there is a GPU.
         max_concurrent: an upper bound, or none.
+        cluster: whether Ray has other machines than this one.
+        tell: hears what is waited for.
 
     Raises:
-        BadInputError: when not even one trial fits.
+        BadInputError: when not even one trial fits on this machine, which will not grow, or when a
+            node of the cluster has other versions of what trains.
     """
-    there = ray.cluster_resources()
-    cpus = there.get("CPU", 0.0)
-    gpus = there.get("GPU", 0.0) if torch.cuda.is_available() else 0.0
-    if gpus_per_trial is None:
-        gpus_per_trial = DEFAULT_GPU_SHARE if gpus else 0.0
-    fitting = int(cpus / cpus_per_trial)
-    if gpus_per_trial:
-        fitting = min(fitting, _trials_on_gpus(gpus, gpus_per_trial))
-    if fitting == 0:
-        raise BadInputError(
-            f"a trial of {cpus_per_trial:g} CPUs and {gpus_per_trial:g} GPUs does not fit on this "
-            f"machine of {cpus:g} CPUs and {gpus:g} GPUs that torch can use; lower "
-            "--cpus-per-trial or --gpus-per-trial"
-        )
+    waits = False
+    while True:
+        rooms = rooms_of_nodes(cluster=cluster)
+        share = gpus_per_trial
+        if share is None:
+            share = DEFAULT_GPU_SHARE if any(room.gpus for room in rooms) else 0.0
+        fitting = trials_that_fit(rooms, cpus_per_trial, share)
+        if fitting:
+            break
+        if not cluster:
+            (here,) = rooms
+            raise BadInputError(
+                f"a trial of {_words(cpus_per_trial, share)} does not fit on this machine of "
+                f"{_words(here.cpus, here.gpus)} that torch can use; lower --cpus-per-trial or "
+                "--gpus-per-trial"
+            )
+        if not waits:
+            waits = True
+            most = ", ".join(_words(room.cpus, room.gpus) for room in rooms)
+            tell(
+                f"waiting for a node with room for a trial of {_words(cpus_per_trial, share)}; the "
+                f"nodes of the cluster have {most}"
+            )
+        time.sleep(LOOK_SECONDS)
+    if cluster:
+        refuse_other_versions(training_nodes())
     return Resources(
         cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus_per_trial,
+        gpus_per_trial=share,
         max_concurrent=min(fitting, max_concurrent or fitting),
+        cluster=cluster,
+        bound=max_concurrent,
     )
 
 
-def _trials_on_gpus(gpus: float, share: float) -> int:
-    if share >= 1:
-        return int(gpus / share)
-    return int(gpus) * int(1 / share)
+def _words(cpus: float, gpus: float) -> str:
+    return f"{cpus:g} CPUs and {gpus:g} GPUs"

@@ -12,14 +12,21 @@ import sys
 import time
 from contextlib import ExitStack
 
+from tracking.passwords import hide_passwords_in_process_list
+
+if __name__ == "__main__":
+    # First of all, since what follows takes seconds to import.
+    hide_passwords_in_process_list()
+
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset, seal_test_split
 from search.budget import BudgetKeeper
 from search.dry_run import describe_search
-from search.engine import local_ray, run_trials
+from search.engine import run_trials
 from search.estimate import seconds_of_an_epoch
 from search.ledger import TrialLedger
 from search.next_steps import look_command, promote_command, resume_command
+from search.ray_session import ray_session
 from search.recording import SearchRecording
 from search.request import SearchRequest, read_request
 from search.resources import fit_resources
@@ -55,9 +62,12 @@ def main() -> int:
             former = place.load()
         manifest = prepare_dataset(dataset_of(request, former), request.data_dir)
         seal_test_split()
-        with local_ray():
+        with ray_session(request.ray_address) as cluster:
             resources = fit_resources(
-                request.cpus_per_trial, request.gpus_per_trial, request.max_concurrent
+                request.cpus_per_trial,
+                request.gpus_per_trial,
+                request.max_concurrent,
+                cluster=cluster,
             )
             plan = plan_search(request, manifest, resources, former, warm_start_of(request))
             if contact is None:
@@ -106,6 +116,7 @@ def search(
         total, at_once = plan.budget.trials, plan.resources.max_concurrent
         print(f"study {request.study}: {total} trials, {at_once} at once")
     recording = SearchRecording(request, plan, place, opened, location)
+    place.patience.tell = recording.tell
     mlflow = recording.mlflow
     summary, broken_off = Summary(ending=Ending.FAILED), True
     keeper = BudgetKeeper(plan.budget)
@@ -122,6 +133,7 @@ def search(
         raise
     finally:
         if broken_off:
+            place.patience.give_up()
             print(f"go on with:  {resume_command(request.study)}", file=sys.stderr)
         missing = recording.finish(summary, "it was broken off" if broken_off else keeper.ended_by)
     seconds = time.monotonic() - started
@@ -198,7 +210,13 @@ def train(
         recording.live_report.look()
 
     with told_in_words(place.shown_storage):
-        run_trials(TrialLedger(trials, recording.recorder), workplace, place.folder, look=look)
+        run_trials(
+            TrialLedger(trials, recording.recorder),
+            workplace,
+            place.folder,
+            look=look,
+            on_interrupt=place.patience.give_up,
+        )
 
 
 if __name__ == "__main__":

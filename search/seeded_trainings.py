@@ -152,7 +152,7 @@ class SeededTrainings(TrialSource):
         return list(self._under_way)
 
     def hand_out(self, entrant: Entrant, index: int) -> TrialPlan:
-        """Plan a training, from its checkpoint if there is one."""
+        """Plan a training, which goes on from its checkpoint if there is one."""
         number = self.number_of(entrant, index)
         self._handed_out.add(number)
         self._under_way[number] = []
@@ -164,7 +164,6 @@ class SeededTrainings(TrialSource):
             seeds=[self.seeds[index]],
             max_epochs=entrant.max_epochs,
             learning_rates=entrant.learning_rates,
-            resumed=self._checkpoints.of(number).is_dir(),
         )
 
     def trainings_of(self, entrant: Entrant) -> dict[int, EndedTraining]:

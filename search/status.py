@@ -7,6 +7,12 @@ python -m search.status --study mosi-20261123-153104 --trial 7
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from tracking.passwords import hide_passwords_in_process_list
+
+if __name__ == "__main__":
+    # First of all, since what follows takes seconds to import.
+    hide_passwords_in_process_list()
+
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from pydantic import BaseModel, ConfigDict

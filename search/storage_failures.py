@@ -7,7 +7,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from dlf.command import WorkFailedError, one_line, reason_of
-from tracking.location import without_password
+from tracking.passwords import without_password
 
 
 @contextmanager

@@ -17,12 +17,17 @@ from dlf.command import BadInputError, WorkFailedError, one_line
 from search.driver_lock import Holder, StudyLock, hold_study, holder_of
 from search.identity import StudyIdentity
 from search.journal_file import StudyJournal, mend_journal
+from search.lost_connection import LostConnectionError
+from search.patience import Patience
+from search.patient_storage import PatientStorage
 from search.samplers import SamplerName
 from search.schedulers import Stopping
-from tracking.location import without_password
+from tracking.passwords import without_password
 
 JOURNAL_FILE = "journal.log"
 _IDENTITY, _KEY, _SETTINGS = "identity", "key", "settings"
+_DRIVER = "driver"
+"""the mark of the driver that wrote to the study last"""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -61,8 +66,11 @@ class StudyPlace:
             )
         self.name = name
         self.folder = output.absolute() / name
+        self.patience = Patience()
         self._storage_url = storage_url
+        self._server: PatientStorage | None = None
         self._lock: StudyLock | None = None
+        self._mark: str | None = None
 
     def refuse_if_taken(self) -> None:
         """Raise `BadInputError` when the study exists already, or its storage never can."""
@@ -87,19 +95,34 @@ class StudyPlace:
     def hold(self) -> Iterator[None]:
         """Be the one driver of the study, and mend what a killed one may have left behind.
 
+        A study's server that is lost from then on is waited for.
+
         Raises:
             BadInputError: when another driver holds it, or it cannot be locked or mended.
         """
         with hold_study(self.folder, self._storage_url, self.name) as self._lock:
+            self.patience.hold_out("the search", self._refuse_if_not_ours)
             self.mend()
             yield
 
     def refuse_if_lost(self) -> None:
-        """Raise `WorkFailedError` when the study that we hold is not ours any more."""
-        if self._lock is not None and not self._lock.still_held():
+        """Raise `WorkFailedError` when the study that we hold is not ours any more.
+
+        Waits for a server that does not answer.
+        """
+        self.patience.run(self._refuse_if_not_ours)
+
+    def _refuse_if_not_ours(self) -> None:
+        if self._lock is None:
+            return
+        ours = self._lock.still_held()
+        # Another driver may have come and gone while the server was out of our reach.
+        if ours and self._server is not None and self._mark is not None:
+            ours = self._server.attribute_now(self.name, _DRIVER) == self._mark
+        if not ours:
             raise WorkFailedError(
-                f"the study {self.name!r} is not held by this search any more: its database was "
-                "away, or another driver has taken it; --resume goes on when neither is so"
+                f"the study {self.name!r} is not held by this search any more: another driver has "
+                "taken it, or its lock was removed; --resume goes on when neither is so"
             )
 
     def mend(self) -> None:
@@ -134,6 +157,7 @@ class StudyPlace:
         study.set_user_attr(_KEY, key)
         study.set_user_attr(_SETTINGS, settings.model_dump_json())
         study.set_user_attr(_IDENTITY, identity.model_dump_json())
+        self._leave_mark(study)
         _queue_paper(study, identity)
         return OpenStudy(study=study, identity=identity, settings=settings, key=key)
 
@@ -142,6 +166,7 @@ class StudyPlace:
     ) -> OpenStudy:
         """Go on with a study that was loaded, with another space or other settings perhaps."""
         study = former.study
+        self._leave_mark(study)
         if settings != former.settings:
             study.set_user_attr(_SETTINGS, settings.model_dump_json())
         if identity != former.identity:
@@ -177,6 +202,11 @@ class StudyPlace:
         """Return the driver that holds the study now, if there is one."""
         return holder_of(self.folder, self._storage_url, self.name)
 
+    def _leave_mark(self, study: optuna.Study) -> None:
+        mark = uuid.uuid4().hex
+        study.set_user_attr(_DRIVER, mark)
+        self._mark = mark
+
     def _foreign(self) -> BadInputError:
         return BadInputError(f"the study {self.name!r} was not made by this search")
 
@@ -198,8 +228,15 @@ class StudyPlace:
         try:
             if self._storage_url is None:
                 return JournalStorage(StudyJournal(str(self.folder / JOURNAL_FILE)))
+            if self._storage_url.startswith("postgresql"):
+                self._server = self._server or PatientStorage(self._storage_url, self.patience)
+                return self._server
             # A connection that its server has closed is replaced instead of failing a trial.
             return RDBStorage(self._storage_url, engine_kwargs={"pool_pre_ping": True})
+        except LostConnectionError as error:
+            raise BadInputError(
+                f"{error.words}; begin again when it does, or give another --storage"
+            ) from error
         except JSONDecodeError as error:
             raise BadInputError(
                 f"the journal {self.folder / JOURNAL_FILE} is damaged and cannot be read"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from tracking.location import without_password
+from tracking.passwords import without_password
 
 
 class Holder(BaseModel):
@@ -89,8 +89,11 @@ class StudyLock(ABC):
         """Return whether we have it still.
 
         One that was lost with the connection to a server is taken again when nobody else has it.
-        A driver asks this now and then, and after every error of its storage. After False it must
-        not write to the study; it may ask again later.
+        A driver asks this now and then, and after every error of its storage. After False, or an
+        error, it must not write to the study; it may ask again later.
+
+        Raises:
+            LostConnectionError: when the server does not answer.
         """
 
 

@@ -182,7 +182,6 @@ class StudyTrials(TrialSource):
             config=config,
             seeds=seeds,
             max_epochs=identity.max_epochs,
-            resumed=resumed,
         )
 
     def _suggest(self, trial: Trial) -> dict[str, Value]:

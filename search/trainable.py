@@ -21,7 +21,7 @@ from search.checkpoints import Checkpoints, DamagedCheckpointError
 from search.resources import Resources
 from search.trial_data import OpenedData, TrialData
 from search.trials import TrialPlan
-from search.watchdog import watched
+from search.watchdog import stack_file, watched
 from search.worker_facts import TrialMeter
 from tracking.records import TrialFacts
 
@@ -101,13 +101,13 @@ class DLFTrainable(tune.Trainable):
             self._training = Replicates(
                 [self._new_training(seed, data) for seed in self._plan.seeds]
             )
-            if self._plan.resumed:
-                self._restore()
+            self._restore()
 
     def _watched(self) -> AbstractContextManager[None]:
         workplace = self._workplace
-        stack_file = workplace.checkpoints.stack_file(self._plan.number)
-        return watched(workplace.trial_timeout, stack_file)
+        return watched(
+            workplace.trial_timeout, stack_file(workplace.checkpoints, self._plan.number)
+        )
 
     def _new_training(self, seed: int, data: OpenedData) -> Training:
         workplace, plan = self._workplace, self._plan
@@ -125,6 +125,7 @@ class DLFTrainable(tune.Trainable):
         )
 
     def _restore(self) -> None:
+        """Go on from the checkpoint that the trial has, if its driver or its node was lost."""
         try:
             state = self._workplace.checkpoints.read(self._plan.number)
         except DamagedCheckpointError as error:

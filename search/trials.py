@@ -25,8 +25,6 @@ class TrialPlan(BaseModel):
     max_epochs: int = Field(ge=1)
     learning_rates: Sequence[float] = ()
     """of a refit, one for each epoch: it learns from train and valid, and nothing is held out"""
-    resumed: bool = False
-    """whether it was begun by a driver that is no more, and goes on from its checkpoint"""
 
 
 class Settled(BaseModel):

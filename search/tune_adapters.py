@@ -16,13 +16,15 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.capacity import Capacity
 from search.checkpoints import Checkpoints
-from search.failure_reasons import reason_of
-from search.ledger import TrialLedger
+from search.failure_reasons import Failure, FailureKind, failure_of
+from search.ledger import NO_RESULT, TrialLedger
+from search.second_chances import SecondChances
 from search.trainable import NOTES, OBJECTIVE, PLAN, facts_of, record_of
-from search.trials import Wait
+from search.trials import TrialPlan, Wait
 from search.tune_log import TuneLog
-from search.watchdog import hanging_place
+from search.watchdog import hanging_place, take_stack
 
 Result = TypeVar("Result")
 
@@ -76,7 +78,7 @@ class Brake(NotRestored, Stopper):
             return work()
         # Whatever it is, it is raised again outside of Tune.
         except Exception as error:
-            self.cause = error
+            self.cause = self.cause or error
             return otherwise
 
 
@@ -88,8 +90,9 @@ class Books:
     log: TuneLog
     checkpoints: Checkpoints
     keep_checkpoints: bool
-    failures: dict[str, str] = field(default_factory=dict)
-    """reasons that the scheduler is told and the searcher is not"""
+    chances: SecondChances
+    failures: dict[str, Failure] = field(default_factory=dict)
+    """of which the scheduler is told and the searcher is not"""
 
     def report(self, key: str, result: dict[str, Any]) -> bool:
         """Enter a result; return whether its trial should go on."""
@@ -101,11 +104,18 @@ class Books:
         return self.ledger.report(key, record, facts_of(result))
 
     def end(self, key: str, result: dict[str, Any] | None, *, failed: bool) -> None:
-        """Enter the end of a trial."""
+        """Enter the end of a trial, unless it is begun once more."""
         number = self.ledger.number(key)
         if failed or result is None:
+            failure = self.failures.pop(key, Failure(FailureKind.RAISED, NO_RESULT))
+            plan = self.ledger.plan(key)
+            chance = self.chances.after(failure, plan, self.ledger.epoch(key))
+            if chance is not None:
+                self.ledger.note(key, chance.note)
+                self.ledger.put_off(key, chance.plan)
+                return
             self.log.ended(number, "ERROR")
-            self.ledger.end(key, self.failures.pop(key, "the trial ended without a result"))
+            self.ledger.end(key, self.chances.reason(failure, plan))
         else:
             self.report(key, result)
             self.log.ended(number, "TERMINATED")
@@ -115,29 +125,37 @@ class Books:
 
     def fail(self, key: str, trial: Trial) -> None:
         """Keep why a trial failed, with the stack of one that hung."""
-        reason = reason_of(trial)
-        stack = self.checkpoints.stack(self.ledger.number(key))
+        failure = failure_of(trial)
+        stack = take_stack(self.checkpoints, self.ledger.number(key))
         if stack:
             reason = f"it hung, and was ended, at {hanging_place(stack)}"
+            failure = Failure(FailureKind.RAISED, reason)
             self.ledger.note(key, stack)
-        self.failures[key] = reason
+        self.failures[key] = failure
 
 
 class LedgerSearcher(NotRestored, Searcher):
     """Gives Tune the trials of a ledger, and tells the ledger how they end."""
 
-    def __init__(self, books: Books, brake: Brake) -> None:
+    def __init__(self, books: Books, brake: Brake, capacity: Capacity) -> None:
         super().__init__(metric=OBJECTIVE, mode="min")
         self._books = books
         self._brake = brake
+        self._capacity = capacity
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the configuration of the next trial; none for now where it must be waited for."""
-        plan = self._brake.guard(lambda: self._books.ledger.start(trial_id), None)
+        plan = self._brake.guard(lambda: self._start(trial_id), None)
         if isinstance(plan, Wait):
             return None
         finished: Any = Searcher.FINISHED
         return finished if plan is None else {PLAN: plan.model_dump_json()}
+
+    def _start(self, trial_id: str) -> TrialPlan | Wait | None:
+        ledger = self._books.ledger
+        if len(ledger.keys) >= self._capacity.trials():
+            return Wait()
+        return ledger.start(trial_id)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -13,7 +13,7 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 from dlf.data import mmsa, synthetic
 from dlf.data.store import write_dataset
 from dlf.training import EpochRecord
-from search.engine import local_ray
+from search.ray_session import ray_session
 from tests.support.epoch_records import epoch_record
 
 TINY_CLIPS = {"train": 32, "valid": 12, "test": 12}
@@ -35,7 +35,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def ray_here() -> Iterator[None]:
     """One Ray on this machine for the whole session."""
-    with local_ray():
+    with ray_session():
         yield
 
 

@@ -1,22 +1,17 @@
 """Where runs are tracked: a local sqlite file by default, else an MLflow server."""
 
 import os
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from dlf.command import BadInputError
+from tracking.passwords import without_password
 from tracking.records import Record
 
 SERVER_SCHEMES = ("http", "https")
 DATABASE_SCHEMES = ("postgresql", "mysql", "mssql")
 SQLITE_PREFIX = "sqlite:///"
 VALID = "valid are sqlite:///PATH (sqlite:///runs/mlflow.db) and a server (http://127.0.0.1:5000)"
-
-
-def without_password(text: str) -> str:
-    """Return the text with the password of every address in it replaced by stars."""
-    return re.sub(r"(://[^\s/:@]*):[^\s/@]+@", r"\1:***@", text)
 
 
 class TrackingLocation(Record):

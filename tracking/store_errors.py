@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tracking.location import without_password
+from tracking.passwords import without_password
 
 AWAY_CODES = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 AWAY_STATUSES = {429, 500, 502, 503, 504}

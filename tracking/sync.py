@@ -10,6 +10,12 @@ once.
 from functools import partial
 from pathlib import Path
 
+from tracking.passwords import hide_passwords_in_process_list
+
+if __name__ == "__main__":
+    # First of all, since what follows takes seconds to import.
+    hide_passwords_in_process_list()
+
 from dlf.command import EXIT_DONE, BadInputError, CommandParser, WorkFailedError, run_command
 from tracking.arguments import add_output_flag, add_tracking_flag
 from tracking.delivery import Delivery

@@ -54,7 +54,8 @@ class TestYaml:
                 "weight_decay": st.floats(0, 1),
                 "clipping": st.sampled_from(["value", "norm", "none"]),
                 "clip_at": st.floats(1e-3, 1e3),
-                "precision": st.sampled_from(["float32", "bfloat16"]),
+                "precision": st.sampled_from(["float32", "tf32", "bfloat16"]),
+                "compiled": st.booleans(),
             },
         )
     )

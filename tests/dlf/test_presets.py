@@ -49,6 +49,7 @@ PAPER = {
     "plateau_patience": 5,
     "patience": 10,
     "precision": "float32",
+    "compiled": False,
     "text_learning_rate": 1e-4,
     "text_warm_up": 0,
     "text_frozen_layers": 0,

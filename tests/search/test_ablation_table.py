@@ -83,7 +83,6 @@ class Ablated:
             if training.name in failing or row in failing:
                 outcome = Outcome(state=TrialState.FAILED, reason=REASON)
             predictions = predicted(row, training.seeds[0])
-            self.checkpoints.of(training.number).mkdir(parents=True, exist_ok=True)
             self.checkpoints.write_predictions(training.number, predictions[None])
             mae = float(np.abs(predictions - LABELS).mean())
             trainings.report(training.number, self.record(1, mae, mae))

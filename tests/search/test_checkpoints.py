@@ -1,6 +1,8 @@
 """A trial's state on disk: whole or not at all, and known to be damaged when it is."""
 
 from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from dlf.config import Config
 from dlf.data import open_split, read_manifest
 from dlf.metrics import compute_metrics
 from dlf.text.source import TextSource
+from search.checkpoint_files import CheckpointFiles, LocalFiles, RemoteFiles
 from search.checkpoints import (
     PREDICTIONS_FILE,
     STATE_FILE,
@@ -20,13 +23,57 @@ from search.resources import Resources
 from search.trainable import OBJECTIVE, PLAN, WORKPLACE, DLFTrainable, Workplace
 from search.trial_data import TrialData
 from search.trials import TrialPlan
+from tests.support.s3_server import S3Server
+from tracking.remote_folder import RemoteFolder
 
 STATE = {"weights": torch.arange(5000.0), "history": [{"epoch": 1}]}
 
 
+class Place(NamedTuple):
+    """Checkpoints, and their files as whoever damages them gets at them."""
+
+    checkpoints: Checkpoints
+    files: CheckpointFiles
+
+    def names(self) -> list[str]:
+        """All that is there."""
+        folder = self.checkpoints.folder
+        if isinstance(folder, RemoteFolder):
+            return sorted(folder.files())
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
+
+    def content(self, name: str) -> bytes:
+        with self.files.opened(f"trial-3/{name}") as file:
+            return file.read()
+
+    def overwrite(self, name: str, content: bytes) -> None:
+        with self.files.replaced(f"trial-3/{name}") as file:
+            file.write(content)
+
+
+@pytest.fixture(params=["a folder", "file", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """One of all kinds of places, none of which is there yet."""
+    folder = tmp_path / "deep" / "checkpoints"
+    if request.param == "a folder":
+        return Place(Checkpoints(folder=folder), LocalFiles(folder))
+    uri = folder.as_uri()
+    if request.param == "s3":
+        server: S3Server = request.getfixturevalue("s3_server")
+        uri = server.uri(f"{uuid4()}/checkpoints", "allow_bucket_creation=true")
+        # As a search does at its start.
+        RemoteFolder.at(uri).make()
+    remote = RemoteFolder.at(uri)
+    return Place(Checkpoints(folder=remote), RemoteFiles(remote))
+
+
 @pytest.fixture
-def checkpoints(tmp_path: Path) -> Checkpoints:
-    return Checkpoints(folder=tmp_path / "checkpoints")
+def checkpoints(place: Place) -> Checkpoints:
+    return place.checkpoints
+
+
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_what_was_written_is_read(checkpoints: Checkpoints) -> None:
@@ -38,55 +85,80 @@ def test_what_was_written_is_read(checkpoints: Checkpoints) -> None:
     assert checkpoints.read(4) is None
 
 
-def test_a_later_state_replaces_the_former_and_nothing_else_is_left(
-    checkpoints: Checkpoints,
-) -> None:
-    checkpoints.write(3, STATE)
+def test_a_worker_knows_the_same_place(checkpoints: Checkpoints) -> None:
     checkpoints.write(3, {"history": []})
-    assert checkpoints.read(3) == {"history": []}
-    assert [file.name for file in checkpoints.of(3).iterdir()] == [STATE_FILE]
+    of_worker = Checkpoints.model_validate_json(checkpoints.model_dump_json())
+    assert of_worker == checkpoints
+    assert of_worker.read(3) == {"history": []}
 
 
-@pytest.mark.parametrize("place", [2000, 12000, -30])
-def test_a_byte_that_changed_is_noticed(checkpoints: Checkpoints, place: int) -> None:
-    checkpoints.write(3, STATE)
-    path = checkpoints.of(3) / STATE_FILE
-    content = bytearray(path.read_bytes())
-    content[place] ^= 0xFF
-    path.write_bytes(content)
-    with pytest.raises(DamagedCheckpointError, match=str(path)):
-        checkpoints.read(3)
+def test_a_later_state_replaces_the_former_and_nothing_else_is_left(place: Place) -> None:
+    place.checkpoints.write(3, STATE)
+    place.checkpoints.write(3, {"history": []})
+    assert place.checkpoints.read(3) == {"history": []}
+    assert place.checkpoints.numbers() == {3}
+    assert place.names() == [f"trial-3/{STATE_FILE}"]
+
+
+@pytest.mark.parametrize("at", [2000, 12000, -30])
+def test_a_byte_that_changed_is_noticed(place: Place, at: int) -> None:
+    place.checkpoints.write(3, STATE)
+    content = bytearray(place.content(STATE_FILE))
+    content[at] ^= 0xFF
+    place.overwrite(STATE_FILE, content)
+    with pytest.raises(DamagedCheckpointError, match=place.files.shown(f"trial-3/{STATE_FILE}")):
+        place.checkpoints.read(3)
 
 
 @pytest.mark.parametrize("length", [0, 100, 15000])
-def test_a_file_that_was_cut_short_is_noticed(checkpoints: Checkpoints, length: int) -> None:
-    checkpoints.write(3, STATE)
-    path = checkpoints.of(3) / STATE_FILE
-    path.write_bytes(path.read_bytes()[:length])
+def test_a_file_that_was_cut_short_is_noticed(place: Place, length: int) -> None:
+    place.checkpoints.write(3, STATE)
+    place.overwrite(STATE_FILE, place.content(STATE_FILE)[:length])
     with pytest.raises(DamagedCheckpointError):
-        checkpoints.read(3)
+        place.checkpoints.read(3)
 
 
 def test_a_write_that_fails_leaves_the_former_state(
-    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoints.write(3, {"history": []})
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
+    place.checkpoints.write(3, {"history": []})
     monkeypatch.setattr("search.checkpoints.torch.save", full)
     with pytest.raises(OSError, match="No space left"):
-        checkpoints.write(3, STATE)
-    assert checkpoints.read(3) == {"history": []}
-    assert [file.name for file in checkpoints.of(3).iterdir()] == [STATE_FILE]
+        place.checkpoints.write(3, STATE)
+    assert place.checkpoints.read(3) == {"history": []}
+    assert place.names() == [f"trial-3/{STATE_FILE}"]
 
 
 def test_what_is_under_way_is_spared(checkpoints: Checkpoints) -> None:
     for number in (1, 2, 10):
         checkpoints.write(number, STATE)
     checkpoints.discard_all_but({2})
-    assert [folder.name for folder in checkpoints.folder.iterdir()] == ["trial-2"]
+    assert checkpoints.numbers() == {2}
+
+
+def test_what_was_discarded_is_gone(checkpoints: Checkpoints) -> None:
+    assert not checkpoints.exists(3)
+    checkpoints.write(3, STATE)
+    assert checkpoints.exists(3)
+    checkpoints.discard(3)
+    checkpoints.discard(3)
+    assert not checkpoints.exists(3)
+    assert checkpoints.numbers() == set()
+
+
+def test_nothing_is_left_where_nothing_was_written(checkpoints: Checkpoints) -> None:
+    assert checkpoints.numbers() == set()
+    checkpoints.discard_all_but(set())
+
+
+def test_a_mark_is_known_by_its_token_and_replaced_by_the_next(place: Place) -> None:
+    assert not place.checkpoints.has_mark("one")
+    place.checkpoints.leave_mark("one")
+    assert place.checkpoints.has_mark("one")
+    place.checkpoints.leave_mark("another")
+    assert not place.checkpoints.has_mark("one")
+    assert place.checkpoints.has_mark("another")
+    assert place.checkpoints.numbers() == set()
 
 
 def test_predictions_are_read_as_they_were_written(checkpoints: Checkpoints) -> None:
@@ -97,10 +169,10 @@ def test_predictions_are_read_as_they_were_written(checkpoints: Checkpoints) -> 
     np.testing.assert_array_equal(checkpoints.read_predictions(3), predictions)
 
 
-def test_damage_of_predictions_is_noticed_or_leaves_their_kind(checkpoints: Checkpoints) -> None:
-    checkpoints.write(3, STATE)
+def test_damage_of_predictions_is_noticed_or_leaves_their_kind(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(folder=tmp_path)
     checkpoints.write_predictions(3, np.ones((2, 3), dtype=np.float32))
-    path = checkpoints.of(3) / PREDICTIONS_FILE
+    path = tmp_path / "trial-3" / PREDICTIONS_FILE
     content = path.read_bytes()
     cut_off = [content[:length] for length in range(len(content))]
     flipped = [
@@ -121,27 +193,50 @@ def test_damage_of_predictions_is_noticed_or_leaves_their_kind(checkpoints: Chec
     assert noticed > len(cut_off)
 
 
+@pytest.mark.parametrize("damaged", [b"", b"garbage", b"\x93NUMPY"])
+def test_damage_of_predictions_is_noticed_everywhere(place: Place, damaged: bytes) -> None:
+    place.overwrite(PREDICTIONS_FILE, damaged)
+    with pytest.raises(DamagedCheckpointError):
+        place.checkpoints.read_predictions(3)
+
+
 def test_predictions_that_cannot_be_written_leave_the_former(
-    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoints.write(3, STATE)
-    checkpoints.write_predictions(3, np.ones((1, 3), dtype=np.float32))
-    before = sorted(checkpoints.of(3).iterdir())
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
+    place.checkpoints.write_predictions(3, np.ones((1, 3), dtype=np.float32))
     monkeypatch.setattr("search.checkpoints.np.save", full)
     with pytest.raises(OSError, match="No space left"):
-        checkpoints.write_predictions(3, np.zeros((1, 3), dtype=np.float32))
-    assert sorted(checkpoints.of(3).iterdir()) == before
-    np.testing.assert_array_equal(checkpoints.read_predictions(3), np.ones((1, 3)))
+        place.checkpoints.write_predictions(3, np.zeros((1, 3), dtype=np.float32))
+    assert place.names() == [f"trial-3/{PREDICTIONS_FILE}"]
+    np.testing.assert_array_equal(place.checkpoints.read_predictions(3), np.ones((1, 3)))
+
+
+@pytest.mark.slow
+def test_a_store_that_does_not_answer_says_so_and_forgets_nothing(s3_server: S3Server) -> None:
+    uri = s3_server.uri(f"KEY:SECRET@{uuid4()}/checkpoints", "allow_bucket_creation=true")
+    RemoteFolder.at(uri).make()
+    checkpoints = Checkpoints(folder=RemoteFolder.at(uri))
+    checkpoints.write(3, {"history": []})
+    s3_server.fall_silent()
+    try:
+        with pytest.raises(OSError, match="the checkpoint s3://") as raised:
+            checkpoints.write(3, STATE)
+        assert "SECRET" not in str(raised.value)
+        assert len(str(raised.value)) < 300
+        assert checkpoints.exists(3)
+        assert not checkpoints.has_mark("one")
+        assert checkpoints.numbers() == set()
+        checkpoints.discard(3)
+    finally:
+        s3_server.come_back()
+    assert checkpoints.read(3) == {"history": []}
 
 
 def test_a_resumed_trial_writes_its_predictions_anew(
-    checkpoints: Checkpoints, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a kill between the two files of a checkpoint."""
+    checkpoints = Checkpoints(folder=tmp_path)
     monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
     monkeypatch.setattr(DLFTrainable, "_setup_logdir", lambda _: None)
     values = {"width": 8, "heads": 2, "encoder_layers": 1, "attractor_layers": 1}

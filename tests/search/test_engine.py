@@ -221,11 +221,11 @@ def test_a_restored_trial_goes_on_as_if_nothing_had_happened(
     monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
     workplace = workplace.model_copy(update={"checkpoints": Checkpoints(folder=tmp_path)})
     threads = torch.get_num_threads()
-    whole, first = (FolderlessTrainable(config_of(workplace, resumed=False)) for _ in range(2))
+    whole, first = (FolderlessTrainable(config_of(workplace)) for _ in range(2))
     straight = [whole.train() for _ in range(EPOCHS)]
     workplace.checkpoints.discard(0)
     first.train()
-    second = FolderlessTrainable(config_of(workplace, resumed=True))
+    second = FolderlessTrainable(config_of(workplace))
     restored = [second.train() for _ in range(EPOCHS)]
     torch.set_num_threads(threads)
     records = [
@@ -236,8 +236,8 @@ def test_a_restored_trial_goes_on_as_if_nothing_had_happened(
     assert [result["done"] for result in restored] == [False, False, True]
 
 
-def config_of(workplace: Workplace, *, resumed: bool) -> dict[str, str]:
-    plan = plan_of(0, SMALL).model_copy(update={"resumed": resumed})
+def config_of(workplace: Workplace) -> dict[str, str]:
+    plan = plan_of(0, SMALL)
     return {WORKPLACE: workplace.model_dump_json(), PLAN: plan.model_dump_json()}
 
 
@@ -285,7 +285,7 @@ def test_a_worker_seals_the_test_split(workplace: Workplace, run: Run) -> None:
 
     @ray.remote
     def read_test_split_in_a_trial() -> str:
-        FolderlessTrainable(config_of(workplace, resumed=False))
+        FolderlessTrainable(config_of(workplace))
         try:
             open_test_split("synthetic", workplace.data.data_dir)
         except SealedTestSplitError:

@@ -1,4 +1,4 @@
-"""A storage of the study that is full, locked, moved away or stopped while it is searched."""
+"""A storage of the study that is full, locked or moved away while it is searched."""
 
 import resource
 import subprocess
@@ -11,7 +11,6 @@ import pytest
 from search.study import JOURNAL_FILE
 from tests.support.commands import Command
 from tests.support.faulty_trainable import limited
-from tests.support.postgres import PostgresServer
 from tests.support.searches import Search, resume_to_the_end
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
@@ -89,20 +88,4 @@ def test_a_database_that_is_locked_ends_the_search_in_words(
         with search.after_epochs(SOME_EPOCHS, lock):
             done = search.run(*ENDLESS)
     assert_told_in_words(done, "database is locked", str(file))
-    resume_to_the_end(search)
-
-
-def test_a_server_that_stops_ends_the_search_in_words(
-    tiny_data: Path, tmp_path: Path, postgres_server: PostgresServer
-) -> None:
-    search = Search(tmp_path, tiny_data, storage=postgres_server.url)
-    try:
-        with search.after_epochs(SOME_EPOCHS, postgres_server.stop):
-            done = search.run(*ENDLESS)
-        away = search.run("--resume")
-    finally:
-        postgres_server.start()
-    assert_told_in_words(done)
-    assert (away.code, away.out) == (2, "")
-    assert len(away.err.splitlines()) == 1
     resume_to_the_end(search)

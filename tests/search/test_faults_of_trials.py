@@ -189,7 +189,7 @@ def test_a_trial_with_a_damaged_checkpoint_is_trained_again_from_the_start(
     assert [sorted(epochs) for epochs in before.values()] == [[1, 2], [1, 2]]
     checkpoints = Checkpoints(folder=search.place.folder / "checkpoints")
     for number, damage in ((0, cut_off), (1, flip_a_byte)):
-        file = checkpoints.of(number) / STATE_FILE
+        file = checkpoints.folder / f"trial-{number}" / STATE_FILE
         file.write_bytes(damage(file.read_bytes()))
     again = search.run(*size, "--resume")
     assert again.code == 0, again.err
@@ -210,7 +210,7 @@ def test_a_damaged_checkpoint_is_never_taken_for_a_good_one(
 ) -> None:
     checkpoints = Checkpoints(folder=tmp_path)
     checkpoints.write(3, {"weights": torch.arange(100.0)})
-    file = checkpoints.of(3) / STATE_FILE
+    file = checkpoints.folder / "trial-3" / STATE_FILE
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(DamagedCheckpointError, match=STATE_FILE):
         checkpoints.read(3)
@@ -220,7 +220,7 @@ def test_a_flipped_byte_anywhere_is_seen_or_does_no_harm(tmp_path: Path) -> None
     checkpoints, chance = Checkpoints(folder=tmp_path), random.Random(0)
     state = {"weights": torch.arange(20.0), "history": [{"epoch": 1, "mae": 0.5}]}
     checkpoints.write(3, state)
-    file = checkpoints.of(3) / STATE_FILE
+    file = checkpoints.folder / "trial-3" / STATE_FILE
     content = file.read_bytes()
     seen = 0
     for position in chance.sample(range(len(content)), 400):

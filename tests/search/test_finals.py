@@ -113,7 +113,7 @@ def test_a_training_whose_state_is_gone_has_failed(kept: Kept) -> None:
     finals = finals_of(kept, BEST)
     plan, other = all_plans(finals)
     train(kept, finals, plan)
-    (kept.checkpoints.of(plan.number) / STATE_FILE).unlink()
+    (kept.checkpoints.folder / f"trial-{plan.number}" / STATE_FILE).unlink()
     finals.end(plan.number, COMPLETE)
     assert finals.failures.keys() == {4}
     assert "its state is missing" in finals.failures[4]

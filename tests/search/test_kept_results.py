@@ -116,9 +116,9 @@ def test_a_damaged_checkpoint_is_told(kept: Kept, state: dict[str, Any]) -> None
         TrialRecord(number=0, name="", params={}, config_yaml=SMALL.to_yaml(), seed=1)
     )
     results.log_epoch(0, 1, {"valid/best_mae": 0.5})
-    kept.checkpoints.of(0).mkdir(parents=True)
-    torch.save({}, kept.checkpoints.of(0) / "other")
-    (kept.checkpoints.of(0) / "training.pt").write_bytes(b"no archive")
+    (kept.checkpoints.folder / "trial-0").mkdir(parents=True)
+    torch.save({}, kept.checkpoints.folder / "trial-0" / "other")
+    (kept.checkpoints.folder / "trial-0" / "training.pt").write_bytes(b"no archive")
     results.end_trial(0, COMPLETE)
     (told,) = kept.told
     assert "cannot be read" in told
@@ -129,7 +129,7 @@ def test_damaged_predictions_are_told_and_the_model_is_kept(
     kept: Kept, state: dict[str, Any], content: bytes
 ) -> None:
     kept.write(0, 0.5, state)
-    (kept.checkpoints.of(0) / PREDICTIONS_FILE).write_bytes(content)
+    (kept.checkpoints.folder / "trial-0" / PREDICTIONS_FILE).write_bytes(content)
     kept.report_and_end(kept.results(), 0, 0.5)
     (told,) = kept.told
     assert PREDICTIONS_FILE in told

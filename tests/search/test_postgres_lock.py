@@ -5,16 +5,20 @@ import select
 from pathlib import Path
 
 import psycopg
+import pytest
 from sqlalchemy import create_engine, text
 
 from search.driver_lock import hold_study, holder_of
+from search.lost_connection import LostConnectionError
+from search.patience import Patience
 from search.postgres_lock import holder_of_name, name_of_holder, study_key
 from search.study_lock import Holder
+from tests.support.cutting_proxy import cutting_proxy
 from tests.support.postgres import PostgresServer
 from tests.support.study_driver import Place, driver
 
 
-def test_a_postgres_that_restarts_gives_the_lock_back_or_says_that_it_is_lost(
+def test_a_postgres_that_restarts_gives_the_lock_back_unless_another_was_faster(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     place = Place(tmp_path, postgres_server.url, "restarted")
@@ -22,7 +26,8 @@ def test_a_postgres_that_restarts_gives_the_lock_back_or_says_that_it_is_lost(
         assert lock.still_held()
         postgres_server.stop()
         try:
-            assert not lock.still_held()
+            with pytest.raises(LostConnectionError):
+                lock.still_held()
         finally:
             postgres_server.start()
         assert holder_of(*place) is None
@@ -36,6 +41,39 @@ def test_a_postgres_that_restarts_gives_the_lock_back_or_says_that_it_is_lost(
             assert not lock.still_held()
         assert lock.still_held()
     assert holder_of(*place) is None
+
+
+def test_a_session_that_only_its_server_believes_alive_gives_the_lock_back(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    patience = Patience()
+    patience.hold_out("the test")
+    with (
+        cutting_proxy(postgres_url) as proxy,
+        hold_study(tmp_path, proxy.url, "half") as lock,
+        hold_study(tmp_path, proxy.url, "other half") as other,
+    ):
+        proxy.lose_clients()
+        assert holder_of(tmp_path, postgres_url, "half") is not None
+        assert patience.run(lock.still_held)
+        assert holder_of(tmp_path, postgres_url, "other half") is not None
+        assert patience.run(other.still_held)
+        assert lock.still_held()
+
+
+def test_a_lock_whose_server_is_out_of_reach_is_another_s_for_the_taking(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    with (
+        cutting_proxy(postgres_url) as proxy,
+        hold_study(tmp_path, proxy.url, "unreached") as lock,
+    ):
+        proxy.cut_off()
+        with pytest.raises(LostConnectionError):
+            lock.still_held()
+        with driver(Place(tmp_path, postgres_url, "unreached")):
+            proxy.deaf.clear()
+            assert not lock.still_held()
 
 
 def test_a_postgres_that_ends_idle_sessions_spares_the_lock(

@@ -30,7 +30,7 @@ def test_ends_that_only_the_trainings_know_are_told_and_their_states_removed(
     first = source()
     assert [plan.number for plan in all_plans(first)] == [0, 1]
     made_up.finish(first, 0, 0.8)
-    assert made_up.checkpoints.of(0).is_dir()
+    assert (made_up.checkpoints.folder / "trial-0").is_dir()
     told: list[tuple[int, Outcome]] = []
     mlflow = SimpleNamespace(end_trial=lambda *end: told.append(end))
     data = TrialData(
@@ -47,5 +47,5 @@ def test_ends_that_only_the_trainings_know_are_told_and_their_states_removed(
     with patch("search.seeded_run.run_trials") as run_trials:
         train_seeded(source(), workplace, tmp_path, cast(Any, mlflow), [], lambda _: None)
     assert told == [(0, COMPLETE)]
-    assert not made_up.checkpoints.of(0).exists()
+    assert not (made_up.checkpoints.folder / "trial-0").exists()
     run_trials.assert_called_once()

@@ -149,7 +149,7 @@ def test_failures_are_told_by_entrant_the_first_of_each(made_up: MadeUpTrainings
 
 
 def test_a_training_that_left_a_checkpoint_goes_on_from_it(made_up: MadeUpTrainings) -> None:
-    made_up.checkpoints.of(2).mkdir(parents=True)
+    (made_up.checkpoints.folder / "trial-2").mkdir(parents=True)
     resumed = [plan.number for plan in all_plans(source_of(made_up)) if plan.resumed]
     assert resumed == [2]
 
@@ -174,7 +174,7 @@ def test_one_without_readable_predictions_has_failed(
     source = source_of(made_up)
     all_plans(source)
     source.report(4, epoch_record(1, 0.8, 0.8, finished=True))
-    folder = made_up.checkpoints.of(4)
+    folder = made_up.checkpoints.folder / "trial-4"
     folder.mkdir(parents=True)
     if left is not None:
         (folder / PREDICTIONS_FILE).write_bytes(left)

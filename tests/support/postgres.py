@@ -34,6 +34,9 @@ class PostgresServer:
         return f"postgresql+psycopg://dlf@127.0.0.1:{self._port}/postgres"
 
     def start(self) -> None:
+        """Start it; started once is enough."""
+        if self._runs:
+            return
         options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c fsync=off -k {self._folder}"
         self._call("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
         self._runs = True

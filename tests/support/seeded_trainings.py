@@ -65,7 +65,6 @@ class MadeUpTrainings:
 
     def leave(self, number: int, seed: int, mae: float) -> None:
         """Leave what the best weights of a training predict."""
-        self.checkpoints.of(number).mkdir(parents=True, exist_ok=True)
         self.checkpoints.write_predictions(number, predictions(number, seed, mae)[None])
 
     def finish(self, source: SeededTrainings, number: int, mae: float) -> None:

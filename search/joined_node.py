@@ -1,0 +1,60 @@
+"""A Ray node without CPUs on this machine, through which a command drives a cluster elsewhere.
+
+Ray lets a process into a cluster only where the cluster has a node.
+"""
+
+import ctypes
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dlf.command import BadInputError
+
+STARTED = "Ray runtime started"
+LEAVING_SECONDS = 40.0
+_SIGNAL_AT_PARENTS_DEATH = 1
+
+
+@contextmanager
+def joined_node(address: str) -> Iterator[None]:
+    """Be a node of the cluster at `address`, HOST:PORT of its head, while the block runs.
+
+    Raises:
+        BadInputError: when Ray cannot start it.
+    """
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+    node = subprocess.Popen(
+        [*command, f"--address={address}", "--num-cpus=0", "--num-gpus=0", "--disable-usage-stats"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A Ctrl-C is for the driver, which needs its node until it has come to rest.
+        start_new_session=True,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+    )
+    assert node.stdout is not None
+    said: list[str] = []
+    for line in node.stdout:
+        said.append(line.strip())
+        if STARTED in line:
+            break
+    else:
+        last = next((line for line in reversed(said) if line), "it said nothing")
+        raise BadInputError(f"this machine could not join the Ray cluster at {address}: {last}")
+    try:
+        yield
+    finally:
+        node.terminate()
+        node.stdout.close()
+        try:
+            node.wait(LEAVING_SECONDS)
+        except subprocess.TimeoutExpired:
+            node.kill()
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end the node when the driver dies, a kill -9 included."""
+    ctypes.CDLL(None).prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGTERM)

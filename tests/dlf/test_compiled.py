@@ -1,0 +1,69 @@
+"""A training that torch compiles is the same training, and its state that of any other."""
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from dlf.config import Config, Value
+from dlf.data import Split
+from dlf.modalities import InputSizes
+from dlf.training import EpochRecord, Training
+from tests.support.optimisations import DROPOUTS
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler"),
+]
+EPOCHS = 2
+
+
+@pytest.fixture
+def training(
+    planted_split: Callable[..., Split], tiny_config: Config, tiny_sizes: InputSizes
+) -> Callable[..., Training]:
+    """Make a training without dropout, whose random draws the compiler makes in its own way."""
+    train, valid = planted_split(24, seed=1), planted_split(8, seed=2)
+
+    def make(*, compiled: bool, **values: Value) -> Training:
+        config = tiny_config.with_values(
+            dict.fromkeys(DROPOUTS, 0.0) | {"compiled": compiled} | values
+        )
+        return Training(config, tiny_sizes, train, valid, seed=0, max_epochs=EPOCHS)
+
+    return make
+
+
+def assert_close(first: EpochRecord, second: EpochRecord) -> None:
+    assert first.loss.model_dump() == pytest.approx(second.loss.model_dump(), rel=1e-3, abs=1e-5)
+    assert first.best_mae == pytest.approx(second.best_mae, rel=1e-3)
+
+
+def test_it_comes_to_the_same_and_its_state_is_that_of_any_other(
+    training: Callable[..., Training],
+) -> None:
+    plain, compiled = training(compiled=False), training(compiled=True)
+    for _ in range(EPOCHS):
+        assert_close(compiled.train_epoch(), plain.train_epoch())
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0, "something was compiled"
+
+    half_way = training(compiled=False)
+    half_way.train_epoch()
+    assert compiled.state()["model"].keys() == plain.state()["model"].keys()
+    restored = training(compiled=True)
+    restored.restore(half_way.state())
+    assert_close(restored.train_epoch(), plain.history[-1])
+    back = training(compiled=False)
+    back.restore(compiled.state())
+    assert back.history == compiled.history
+
+
+def test_dropout_is_drawn_and_mixed_precision_kept(training: Callable[..., Training]) -> None:
+    """The losses of another draw are others, but those of the same seed are the same."""
+    values: dict[str, Value] = {"text_dropout": 0.5, "precision": "bfloat16"}
+    first, again = (training(compiled=True, **values).train_epoch() for _ in range(2))
+    assert first.loss == again.loss
+    without = training(compiled=True, precision="bfloat16").train_epoch()
+    assert first.loss != without.loss
+    assert first.loss.total == pytest.approx(without.loss.total, rel=0.3)
