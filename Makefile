@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help search test test-all check ui tracked pictures clean
+.PHONY: help search test test-all check ui tracked pictures rehearse clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ tracked:
 
 pictures: $(INSTALLED)  ## take the pictures of docs/images anew, in some minutes
 	$(BIN)/python -m docs.take_pictures
+
+rehearse: $(INSTALLED)  ## rehearse docker-compose.yml without Docker, in some minutes; needs root
+	$(BIN)/python -m tests.deployment.rehearse
 
 clean:  ## remove the environment and all caches; data, studies and tracking stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

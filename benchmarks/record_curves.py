@@ -23,7 +23,7 @@ from search.study_records import own_trials
 def main() -> None:
     """Read the study, write the table, and say what is in it."""
     arguments = parsed()
-    opened = StudyPlace(arguments.study, arguments.output, arguments.storage).load()
+    opened = StudyPlace.of(arguments.study, arguments.output, arguments.storage).load()
     table = table_of(opened)
     table.write(arguments.table)
     left_out = len(own_trials(opened.study)) - len(table.trials)

@@ -139,6 +139,13 @@ class Clips:
         batches = [batch for rows in pools for batch in self._cut(self._by_length(rows), size)]
         return [batches[i] for i in random.permutation(len(batches))]
 
+    def largest(self) -> Rows:
+        """Return the rows of a training batch as large as any: of each modality the longest."""
+        longest = [lengths.argmax() for lengths in self.lengths.values()]
+        rows = np.concatenate([longest, self._by_length(np.arange(len(self)))[::-1]])
+        _, first = np.unique(rows, return_index=True)
+        return rows[np.sort(first)][: self._batch_size]
+
     def in_order_of_length(self) -> list[Rows]:
         """Return the rows of every batch of an evaluation."""
         return self._cut(self._by_length(np.arange(len(self))), self._evaluation_size)

@@ -50,7 +50,7 @@ class Optimisation:
             # What was compiled for other configurations counts against a limit, beyond which
             # nothing is compiled any more.
             torch.compiler.reset()
-            self._forward = torch.compile(self._losses_of, dynamic=True)
+            self._forward = torch.compile(self._losses_of)
 
     @property
     def learning_rate(self) -> float:

@@ -180,6 +180,15 @@ class Training:
         self.history.append(record)
         return record
 
+    def rehearse(self) -> None:
+        """Take one step on the largest batch, and predict what is held out, for what that takes."""
+        self._optimisation.begin_epoch(batches=1)
+        with products_of(self.config):
+            for batch in self._train.batches([self._train.largest()]):
+                self._optimisation.learn(batch)
+        if self._valid is not None:
+            predict(self.model, self._valid, self.config)
+
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs, in plain values and the live tensors."""
         return {

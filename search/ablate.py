@@ -32,6 +32,7 @@ from search.ablation_request import (
 from search.ablation_result import AblationResult, result_of
 from search.ablation_table import markdown_table, shown_table
 from search.checkpoints import Checkpoints
+from search.gpu_share import settle_share, tell_unmeasured
 from search.next_steps import look_command, resume_command
 from search.ray_session import ray_session
 from search.resources import Resources, fit_resources
@@ -51,7 +52,10 @@ from tracking.records import Ending, Summary, TrialState
 def main() -> int:
     """Read the flags, train the rows, print the table."""
     request = read_request()
-    place = AblationFolder(request.name, request.output)
+    place = AblationFolder(request.name, request.output.folder)
+    output = request.output.of(request.name)
+    output.refuse_unusable(to_write=not request.dry_run)
+    output.fetch()
     former = place.plan() if request.resume else None
     if former is None:
         place.refuse_if_taken()
@@ -69,10 +73,14 @@ def main() -> int:
         )
         plan, text_words = plan_ablation(request, manifest, config, resources, former)
         if contact is None:
+            tell_unmeasured(request, resources)
             print(describe(plan, text_words, resources))
             return EXIT_DONE
         contact.confirm()
-        plan.data_in(request.data_dir).prepare(resources.device)
+        data = plan.data_in(request.data_dir)
+        data.prepare(resources.device)
+        configs = [entrant.config for entrant in plan.entrants]
+        resources = settle_share(request, resources, data, configs)
         with place.held():
             if former is None:
                 place.begin(plan)
@@ -106,19 +114,21 @@ def ablate(
     """Train what has not been trained yet, and print what all of it came to."""
     started = time.monotonic()
     data = plan.data_in(request.data_dir)
-    checkpoints = Checkpoints(folder=place.folder / "checkpoints")
+    output = request.output.of(request.name)
+    checkpoints = Checkpoints(folder=output.for_workers(place.folder / "checkpoints"))
     workplace = Workplace(data=data, resources=resources, checkpoints=checkpoints)
     ablation = Ablation(plan, place, workplace)
     trainings = ablation.trainings()
     shown = Progress(Bounds(trials=trainings.total), past_of(trainings))
     onlookers = [] if request.json_only else [onlooker_on(sys.stdout, shown)]
     tell = onlookers[0].say if onlookers else say_on_stderr
-    record = tracked_trials(place.name, plan.key, data, plan.tags())
+    record = tracked_trials(place.name, plan.key, data, {**plan.tags(), **resources.tags()})
     mlflow = MlflowRecorder(location, record, place.folder / TRACKING_FILE, tell=tell)
     mlflow.ready()
+    watching = [*output.recorders(tell), *onlookers]
     summary, done = Summary(ending=Ending.FAILED), False
     try:
-        ablation.train(trainings, mlflow, onlookers, tell)
+        ablation.train(trainings, mlflow, watching, tell)
         result = result_of(
             place.name,
             plan,
@@ -136,7 +146,7 @@ def ablate(
     finally:
         if not done:
             print(f"go on with:  {resume_command(request.name, '--name')}", file=sys.stderr)
-        missing = Recorders([mlflow, *onlookers]).finish(summary)
+        missing = Recorders([mlflow, *watching]).finish(summary)
     if request.json_only:
         print(result.model_dump_json())
     else:

@@ -2,15 +2,19 @@
 
 import argparse
 import os
-from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import BadInputError, CommandParser, positive_int
 from search.comparison import FEWEST_SEEDS
 from tracking.arguments import add_output_flag, add_tracking_flag
+from tracking.output import Output
 
 STORAGE_VARIABLE = "DLF_STORAGE"
+
+AUTO: Literal["auto"] = "auto"
+GpusPerTrial = float | Literal["auto"] | None
 
 
 class TrainingRequest(BaseModel):
@@ -19,9 +23,9 @@ class TrainingRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tracking_uri: str | None
-    output: Path
+    output: Output
     cpus_per_trial: float
-    gpus_per_trial: float | None
+    gpus_per_trial: GpusPerTrial
     max_concurrent: int | None
     json_only: bool
     dry_run: bool
@@ -50,7 +54,8 @@ def add_training_flags(parser: CommandParser) -> None:
         "--gpus-per-trial",
         type=_gpus,
         metavar="X",
-        help="may be a fraction; left out: a quarter, where there is a GPU",
+        help="may be a fraction; auto: as much as the largest configuration takes; left out: a "
+        "quarter, where there is a GPU",
     )
     add(
         "--ray-address",
@@ -87,6 +92,11 @@ def _add_storage_flag(parser: CommandParser) -> None:
     )
 
 
+def storage_to_give(storage: str | None) -> str | None:
+    """Return what --storage must be in a command that is shown; none where it may be left out."""
+    return None if storage == os.environ.get(STORAGE_VARIABLE) else storage
+
+
 def _storage(url: str) -> str:
     """Refuse an address that is cut within its password, which errors would show the rest of."""
     user, _, host = url.partition("://")[2].partition("?")[0].partition("@")
@@ -114,11 +124,13 @@ def _cpus(text: str) -> float:
     return value
 
 
-def _gpus(text: str) -> float:
+def _gpus(text: str) -> GpusPerTrial:
+    if text == AUTO:
+        return AUTO
     value = _number(text)
     if not (value == 0 or 0.01 <= value <= 1 or (value > 1 and value.is_integer())):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of GPUs: 0, a fraction from 0.01, or whole ones"
+            f"{text!r} is not a number of GPUs: 0, a fraction from 0.01, whole ones, or {AUTO}"
         )
     return value
 

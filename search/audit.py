@@ -61,8 +61,9 @@ def main() -> int:
     add_tracking_flag(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     args = parser.parse_args()
-    place = StudyPlace(args.study, args.output, args.storage)
+    place = StudyPlace.of(args.study, args.output, args.storage)
     opened = place.load()
+    args.output.of(args.study).fetch()
     audit = compare(
         opened,
         read_tune_log(place.folder),

@@ -15,11 +15,15 @@ class ClusterWatch:
 
     def __init__(self, checkpoints: Checkpoints, tell: Callable[[str], None]) -> None:
         """Begin to watch; raise `BadInputError` when a node cannot reach the checkpoints."""
-        self._head = HeadWatch()
         self._checkpoints = checkpoints
         self._tell = tell
         self._nodes = set(training_nodes())
         refuse_unseen(checkpoints, list(self._nodes))
+        self._head = HeadWatch()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._head.close()
 
     def look(self) -> None:
         """Tell what has changed.

@@ -105,12 +105,16 @@ def run_trials(
             brake.cause = brake.cause or KeyboardInterrupt()
             on_interrupt()
 
-        with interruptible(rest):
-            with suppress(BrakePulledError):
-                tuner.fit()
-                brake.stop_all()
-            if brake.cause is not None:
-                raise brake.cause
+        try:
+            with interruptible(rest):
+                with suppress(BrakePulledError):
+                    tuner.fit()
+                    brake.stop_all()
+                if brake.cause is not None:
+                    raise brake.cause
+        finally:
+            if cluster is not None:
+                cluster.close()
     shutil.rmtree(folder / TUNE_FOLDER, ignore_errors=True)
 
 

@@ -5,7 +5,6 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from ray import cloudpickle
 from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
@@ -13,7 +12,12 @@ from ray.tune.experiment import Trial
 from dlf.command import one_line
 
 UNKNOWN = "the trial could not be run"
-_OUT_OF_MEMORY = "OutOfMemoryError"
+_OUT_OF_GPU_MEMORY = (
+    "OutOfMemoryError: CUDA",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+"""what torch says when its allocator, CUDA itself or a library of CUDA's finds no more"""
 _NODE_DIED = ("node has died", "node was terminated", "node is dead", "node died")
 
 
@@ -40,11 +44,11 @@ def failure_of(trial: Trial) -> Failure:
     if trial.pickled_error_file is not None:
         error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
         if isinstance(error, RayTaskError):
-            kind = _kind_of_raised(isinstance(error.cause, torch.OutOfMemoryError))
-            return Failure(kind, _raised(error.cause))
+            reason = _raised(error.cause)
+            return Failure(_kind_of_raised(reason), reason)
         if isinstance(error, RayActorError) and error.actor_init_failed:
             reason = _end_of_traceback(str(error))
-            return Failure(_kind_of_raised(_OUT_OF_MEMORY in reason), reason)
+            return Failure(_kind_of_raised(reason), reason)
         return _death(str(error))
     if trial.error_file is not None:
         # Tune pickles no other error; Ray's own of a worker that it killed for memory is one.
@@ -52,7 +56,8 @@ def failure_of(trial: Trial) -> Failure:
     return Failure(FailureKind.RAISED, UNKNOWN)
 
 
-def _kind_of_raised(out_of_memory: bool) -> FailureKind:
+def _kind_of_raised(reason: str) -> FailureKind:
+    out_of_memory = any(words in reason for words in _OUT_OF_GPU_MEMORY)
     return FailureKind.GPU_MEMORY if out_of_memory else FailureKind.RAISED
 
 

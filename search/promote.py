@@ -23,9 +23,11 @@ if __name__ == "__main__":
 
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset
+from search.arguments import storage_to_give
 from search.checkpoints import Checkpoints
 from search.conclusion import conclude
 from search.driver_lock import hold_study
+from search.gpu_share import settle_share, tell_unmeasured
 from search.next_steps import resume_command
 from search.promotion import Promotion
 from search.promotion_plan import PromotionFolder, PromotionPlan
@@ -48,7 +50,9 @@ from tracking.records import Ending, Summary, TrialState
 def main() -> int:
     """Read the flags, promote, print what it came to."""
     request = read_request()
-    place = StudyPlace(request.study, request.output, request.storage)
+    place = StudyPlace.of(request.study, request.output, request.storage)
+    output = request.output.of(request.study)
+    output.refuse_unusable(to_write=not request.dry_run)
     place.mend()
     opened = place.load()
     refuse_other_data(request, opened)
@@ -56,7 +60,8 @@ def main() -> int:
     contact = None if request.dry_run else FirstContact(location)
     with ExitStack() as held:
         if not request.dry_run:
-            held.enter_context(alone(place))
+            held.enter_context(alone(request, place))
+        output.fetch()
         plan, former = plan_promotion(request, place, opened, location)
         cluster = held.enter_context(ray_session(request.ray_address))
         resources = fit_resources(
@@ -66,10 +71,13 @@ def main() -> int:
             cluster=cluster,
         )
         if contact is None:
+            tell_unmeasured(request, resources)
             print(describe(plan, resources))
             return EXIT_DONE
         contact.confirm()
-        opened.identity.data_in(request.data_dir).prepare(resources.device)
+        data = opened.identity.data_in(request.data_dir)
+        data.prepare(resources.device)
+        resources = settle_share(request, resources, data, plan.configs)
         waiting = PromotionFolder.unfinished(place.folder)
         if former is None and waiting is not None:
             print(f"{waiting.folder} was broken off; --resume goes on with it", file=sys.stderr)
@@ -78,11 +86,13 @@ def main() -> int:
 
 
 @contextmanager
-def alone(place: StudyPlace) -> Iterator[None]:
+def alone(request: PromotionRequest, place: StudyPlace) -> Iterator[None]:
     """Be the only promotion of a study: two at once would both find the test split unread."""
     folder = place.folder / "promotions"
     make_folder(folder)
-    with hold_study(folder, None, f"{place.name} (its promotions)"):
+    # Those of other machines meet in the folder, unless it is only a working copy.
+    storage = None if request.output.remote is None else request.storage
+    with hold_study(folder, storage, f"{place.name} (its promotions)"):
         yield
 
 
@@ -128,12 +138,14 @@ def promote(
     tell = onlookers[0].say if onlookers else say_on_stderr
     identity = opened.identity
     record = tracked_study(
-        f"promotion of {request.study}", plan.key, identity, request.data_dir, {}
+        f"promotion of {request.study}", plan.key, identity, request.data_dir, resources.tags()
     )
     mlflow = MlflowRecorder(location, record, folder.folder / TRACKING_FILE, tell=tell)
     place.patience.tell = tell
     place.patience.hold_out("the promotion")
     mlflow.ready()
+    output = request.output.of(request.study)
+    watching = [*output.recorders(tell), *onlookers]
     promotion = Promotion(
         study=opened.study,
         plan=plan,
@@ -141,10 +153,10 @@ def promote(
         workplace=Workplace(
             data=identity.data_in(request.data_dir),
             resources=resources,
-            checkpoints=Checkpoints(folder=folder.folder / "checkpoints"),
+            checkpoints=Checkpoints(folder=output.for_workers(folder.folder / "checkpoints")),
         ),
         mlflow=mlflow,
-        onlookers=onlookers,
+        onlookers=watching,
         tell=tell,
         mend_study=place.mend,
     )
@@ -159,7 +171,7 @@ def promote(
     finally:
         if not done:
             print(f"go on with:  {resume_command(request.study)}", file=sys.stderr)
-        missing = Recorders([mlflow, *onlookers]).finish(summary)
+        missing = Recorders([mlflow, *watching]).finish(summary)
     print(result.model_dump_json() if request.json_only else words)
     if mlflow.unsent is not None:
         print(mlflow.unsent, file=sys.stderr)
@@ -172,8 +184,8 @@ def flags_of(request: PromotionRequest) -> Mapping[str, str | Path | None]:
     """Return where things lie, for commands that are shown."""
     return {
         "--data-dir": request.data_dir,
-        "--output": request.output,
-        "--storage": request.storage,
+        "--output": str(request.output),
+        "--storage": storage_to_give(request.storage),
         "--tracking-uri": request.tracking_uri,
     }
 

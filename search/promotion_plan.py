@@ -49,6 +49,12 @@ class PromotionPlan(BaseModel):
     """with --only-if-better, where there is one"""
 
     @property
+    def configs(self) -> list[Config]:
+        """All configurations that are trained."""
+        champion = [] if self.champion is None else [self.champion.config]
+        return [*(each.config for each in self.finalists), *champion]
+
+    @property
     def paper(self) -> Entrant:
         """The paper's configuration."""
         return next(each for each in self.finalists if each.number == PAPER_TRIAL)

@@ -1,12 +1,18 @@
 """Whether the processes live that Ray cannot do without."""
 
+import os
+import sys
+from threading import Event, Thread
+
 import ray
 
-from dlf.command import WorkFailedError
+from dlf.command import EXIT_FAILED, WorkFailedError
 from search.ray_session import Head
 
 NEEDED = ("gcs_server", "raylet")
-LOOKS_WITHOUT_ANSWER = 2
+LOOK_SECONDS, LOOKS_WITHOUT_ANSWER = 5.0, 3
+DRIVER_SECONDS = 15.0
+"""in which the driver must hear of a lost head by itself"""
 
 
 def refuse_if_ray_died() -> None:
@@ -27,20 +33,42 @@ def refuse_if_ray_died() -> None:
 
 
 class HeadWatch:
-    """Looks now and then whether the head of a cluster answers.
+    """Looks from a thread of its own whether the head of a cluster answers.
 
-    A process that has lost it is ended by Ray after a minute, without a word.
+    Whoever asks a lost head anything waits until Ray ends the process, after a minute and without
+    a word on the search. Where the driver is caught so, this thread ends it first.
     """
 
     def __init__(self) -> None:
         self._head = Head.parse(ray.get_runtime_context().gcs_address)
-        self._unanswered = 0
+        self._gone = Event()
+        self._closed = Event()
+        Thread(target=self._watch, daemon=True).start()
 
     def refuse_if_gone(self) -> None:
-        """Raise `WorkFailedError` when the head has not answered several times in a row."""
-        self._unanswered = 0 if self._head.answers() else self._unanswered + 1
-        if self._unanswered >= LOOKS_WITHOUT_ANSWER:
-            raise WorkFailedError(
-                f"the head of the Ray cluster at {self._head} does not answer any more; --resume "
-                "goes on, on a cluster that does, with the trials that were under way"
-            )
+        """Raise `WorkFailedError` when the head does not answer any more."""
+        if self._gone.is_set():
+            self.close()
+            raise WorkFailedError(self._words)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._closed.set()
+
+    @property
+    def _words(self) -> str:
+        return (
+            f"the head of the Ray cluster at {self._head} does not answer any more; --resume goes "
+            "on, on a cluster that does, with the trials that were under way"
+        )
+
+    def _watch(self) -> None:
+        unanswered = 0
+        while unanswered < LOOKS_WITHOUT_ANSWER:
+            if self._closed.wait(LOOK_SECONDS):
+                return
+            unanswered = 0 if self._head.answers() else unanswered + 1
+        self._gone.set()
+        if not self._closed.wait(DRIVER_SECONDS):
+            print(f"error: {self._words}", file=sys.stderr, flush=True)
+            os._exit(EXIT_FAILED)

@@ -42,13 +42,14 @@ class SearchRecording:
             )
             onlookers, tell = [onlooker], onlooker.say
         self.tell = tell
-        self.checkpoints = Checkpoints(folder=place.folder / "checkpoints")
+        output = request.output.of(request.study)
+        self.checkpoints = Checkpoints(folder=output.for_workers(place.folder / "checkpoints"))
         tracked = tracked_study(
             request.study,
             opened.key,
             opened.identity,
             request.data_dir,
-            {"dlf.text_reason": plan.text_words},
+            {"dlf.text_reason": plan.text_words, **plan.resources.tags()},
         )
         self.mlflow = MlflowRecorder(location, tracked, place.folder / TRACKING_FILE, tell=tell)
         self.kept = KeptResults(
@@ -60,7 +61,7 @@ class SearchRecording:
             models_changed=self.mlflow.keep_models,
             tell=tell,
         )
-        self.recorder = Recorders([self.kept, self.mlflow, *onlookers])
+        self.recorder = Recorders([self.kept, self.mlflow, *output.recorders(tell), *onlookers])
         self.live_report = LiveReport(opened, place.folder, self.mlflow.links, tell)
         self.report: Path | None = None
 

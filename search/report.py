@@ -52,8 +52,9 @@ def main() -> int:
     add_study_flags(parser)
     add_tracking_flag(parser)
     args = parser.parse_args()
-    place = StudyPlace(args.study, args.output, args.storage)
+    place = StudyPlace.of(args.study, args.output, args.storage)
     opened = place.load()
+    args.output.of(args.study).fetch()
     links, without_links = find_links(args.tracking_uri, opened.key)
     place.make_folder()
     path = write_report(

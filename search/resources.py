@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import BadInputError
+from search.arguments import AUTO, GpusPerTrial
 from search.cluster_nodes import refuse_other_versions, training_nodes
 from search.node_rooms import rooms_of_nodes, trials_that_fit
 from tracking.console import say_on_stderr
@@ -27,6 +28,8 @@ class Resources(BaseModel):
     """whether nodes may join and be lost meanwhile, and `max_concurrent` with them"""
     bound: int | None = None
     """on the trials at once, however many fit"""
+    measured: str | None = None
+    """what the share of a GPU rests on, where it was measured"""
 
     @property
     def device(self) -> str:
@@ -39,10 +42,14 @@ class Resources(BaseModel):
         cpus = f"{self.cpus_per_trial:g} CPU"
         return f"{self.gpus_per_trial:g} GPU, {cpus}" if self.gpus_per_trial else cpus
 
+    def tags(self) -> dict[str, str]:
+        """Return what tracking says of them."""
+        return {} if self.measured is None else {"dlf.gpu_share": self.measured}
+
 
 def fit_resources(
     cpus_per_trial: float,
-    gpus_per_trial: float | None,
+    gpus_per_trial: GpusPerTrial,
     max_concurrent: int | None,
     *,
     cluster: bool = False,
@@ -52,7 +59,8 @@ def fit_resources(
 
     Args:
         cpus_per_trial: CPUs, or a fraction of one.
-        gpus_per_trial: GPUs, or a fraction of one; none for a quarter where there is a GPU.
+        gpus_per_trial: GPUs, or a fraction of one; none, and until it is measured `auto`, for a
+            quarter where there is a GPU.
         max_concurrent: an upper bound, or none.
         cluster: whether Ray has other machines than this one.
         tell: hears what is waited for.
@@ -65,7 +73,7 @@ def fit_resources(
     while True:
         rooms = rooms_of_nodes(cluster=cluster)
         share = gpus_per_trial
-        if share is None:
+        if share is None or share == AUTO:
             share = DEFAULT_GPU_SHARE if any(room.gpus for room in rooms) else 0.0
         fitting = trials_that_fit(rooms, cpus_per_trial, share)
         if fitting:

@@ -11,6 +11,7 @@ runs/<study>/best.yaml, and search/promote.py makes a final model of it. The tes
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 from tracking.passwords import hide_passwords_in_process_list
 
@@ -20,10 +21,12 @@ if __name__ == "__main__":
 
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset, seal_test_split
+from search.arguments import storage_to_give
 from search.budget import BudgetKeeper
 from search.dry_run import describe_search
 from search.engine import run_trials
 from search.estimate import seconds_of_an_epoch
+from search.gpu_share import settle_share, tell_unmeasured
 from search.ledger import TrialLedger
 from search.next_steps import look_command, promote_command, resume_command
 from search.ray_session import ray_session
@@ -47,7 +50,9 @@ from tracking.records import Ending, Summary
 def main() -> int:
     """Read the flags, run the search, print what it came to."""
     request = read_request()
-    place = StudyPlace(request.study, request.output, request.storage)
+    place = StudyPlace.of(request.study, request.output, request.storage)
+    output = request.output.of(request.study)
+    output.refuse_unusable(to_write=not request.dry_run)
     location = resolve(request.tracking_uri)
     contact = None if request.dry_run else FirstContact(location)
     with ExitStack() as held:
@@ -59,6 +64,7 @@ def main() -> int:
             if not request.dry_run:
                 place.make_folder()
                 held.enter_context(place.hold())
+                output.fetch()
             former = place.load()
         manifest = prepare_dataset(dataset_of(request, former), request.data_dir)
         seal_test_split()
@@ -71,6 +77,7 @@ def main() -> int:
             )
             plan = plan_search(request, manifest, resources, former, warm_start_of(request))
             if contact is None:
+                tell_unmeasured(request, resources)
                 seconds = seconds_of_an_epoch(plan.identity, request.data_dir, resources)
                 print(describe_search(plan, seconds))
                 return EXIT_DONE
@@ -79,9 +86,15 @@ def main() -> int:
                 place.make_folder()
                 held.enter_context(place.hold())
                 place.refuse_if_taken()
+                output.fetch()
             if not request.json_only:
                 print(f"text {plan.text_words}")
-            plan.identity.data_in(request.data_dir).prepare(resources.device)
+            data = plan.identity.data_in(request.data_dir)
+            data.prepare(resources.device)
+            resources = settle_share(
+                request, resources, data, plan.largest(), replicates=plan.identity.replicates
+            )
+            plan = plan._replace(resources=resources)
             return search(request, plan, place, location, former)
 
 
@@ -98,7 +111,7 @@ def warm_start_of(request: SearchRequest) -> OpenStudy | None:
     """Open the study whose trials are to be copied, if there is one."""
     if request.warm_start is None:
         return None
-    return StudyPlace(request.warm_start, request.output, request.storage).load()
+    return StudyPlace.of(request.warm_start, request.output, request.storage).load()
 
 
 def search(
@@ -141,10 +154,10 @@ def search(
     if request.json_only:
         print(result.model_dump_json())
     else:
-        flags = {
+        flags: dict[str, str | Path | None] = {
             "--data-dir": request.data_dir,
-            "--output": request.output,
-            "--storage": request.storage,
+            "--output": str(request.output),
+            "--storage": storage_to_give(request.storage),
             "--tracking-uri": request.tracking_uri,
         }
         promote = promote_command(request.study, flags)
@@ -216,6 +229,7 @@ def train(
             place.folder,
             look=look,
             on_interrupt=place.patience.give_up,
+            tell=recording.tell,
         )
 
 

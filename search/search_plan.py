@@ -15,6 +15,7 @@ from search.budget import Budget
 from search.combinations import default_scheduler, refuse_senseless
 from search.fixed_values import parse_fixed_values
 from search.identity import StudyIdentity
+from search.largest import largest_of
 from search.request import DEFAULT_EPOCHS, DEFAULT_TRIALS, SearchRequest
 from search.resources import Resources
 from search.samplers import SAMPLERS
@@ -39,6 +40,11 @@ class SearchPlan(NamedTuple):
     """configurations of the user's"""
     warm_start: OpenStudy | None
     """another study, whose trials this one begins with"""
+
+    def largest(self) -> list[Config]:
+        """Return configurations of which one takes as much memory as any trial will."""
+        identity = self.identity
+        return [largest_of(identity.space, identity.base), identity.paper, *self.enqueued]
 
 
 def plan_search(

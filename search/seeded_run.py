@@ -38,4 +38,4 @@ def train_seeded(
         workplace.checkpoints, StudyFiles(folder), workplace.data, models=0, tell=tell
     )
     ledger = TrialLedger(trainings, Recorders([kept, mlflow, *onlookers]))
-    run_trials(ledger, workplace, folder)
+    run_trials(ledger, workplace, folder, tell=tell)

@@ -108,7 +108,7 @@ def main() -> int:
     add("--trial", type=int, metavar="N", help="show all about one trial instead")
     add("--json", action="store_true", help="print one JSON object instead")
     args = parser.parse_args()
-    place = StudyPlace(args.study, args.output, args.storage)
+    place = StudyPlace.of(args.study, args.output, args.storage)
     opened = place.load()
     if args.trial is not None:
         print(describe_trial(opened, args.trial))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from json import JSONDecodeError
 from pathlib import Path
+from typing import Self
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -22,6 +23,7 @@ from search.patience import Patience
 from search.patient_storage import PatientStorage
 from search.samplers import SamplerName
 from search.schedulers import Stopping
+from tracking.output import Output
 from tracking.passwords import without_password
 
 JOURNAL_FILE = "journal.log"
@@ -71,6 +73,17 @@ class StudyPlace:
         self._server: PatientStorage | None = None
         self._lock: StudyLock | None = None
         self._mark: str | None = None
+
+    @classmethod
+    def of(cls, name: str, output: Output, storage_url: str | None) -> Self:
+        """Know a study under an output.
+
+        Raises:
+            BadInputError: for a name that no study may have, or without a storage where it needs
+                one.
+        """
+        output.refuse_without(storage_url)
+        return cls(name, output.folder, storage_url)
 
     def refuse_if_taken(self) -> None:
         """Raise `BadInputError` when the study exists already, or its storage never can."""

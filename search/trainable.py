@@ -18,6 +18,7 @@ from dlf.replicates import Replicates
 from dlf.text.finetuned import pretrained_encoder
 from dlf.training import EpochRecord, Training
 from search.checkpoints import Checkpoints, DamagedCheckpointError
+from search.gpu_memory import limit_memory
 from search.resources import Resources
 from search.trial_data import OpenedData, TrialData
 from search.trials import TrialPlan
@@ -52,8 +53,7 @@ class DLFTrainable(tune.Trainable):
         keep_freed_memory()
         resources = workplace.resources
         torch.set_num_threads(max(1, int(resources.cpus_per_trial)))
-        if 0 < resources.gpus_per_trial < 1:
-            torch.cuda.set_per_process_memory_fraction(resources.gpus_per_trial)
+        limit_memory(resources.gpus_per_trial)
         self._workplace = workplace
         self._carried = carried
         self._data: OpenedData | None = None

@@ -28,7 +28,7 @@ from search.watchdog import hanging_place, take_stack
 
 Result = TypeVar("Result")
 
-LOOK_SECONDS = 15.0
+LOOK_SECONDS = 5.0
 
 
 class NotRestored:

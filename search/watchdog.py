@@ -8,7 +8,7 @@ import faulthandler
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
@@ -41,16 +41,22 @@ def watched(seconds: float | None, stack_file: Path) -> Iterator[None]:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-            stack_file.unlink(missing_ok=True)
 
 
-def _writing(stack_file: Path) -> AbstractContextManager[TextIO]:
-    """Open the file, or standard error where there is no room for it."""
+@contextmanager
+def _writing(stack_file: Path) -> Iterator[TextIO]:
+    """Make the file for as long, or give standard error where it cannot be made."""
     try:
         # Never one that is there: the folder is open to all users of the machine.
-        return stack_file.open("x", encoding="utf-8")
+        file = stack_file.open("x", encoding="utf-8")
     except OSError:
-        return nullcontext(sys.stderr)
+        yield sys.stderr
+        return
+    with file:
+        try:
+            yield file
+        finally:
+            stack_file.unlink(missing_ok=True)
 
 
 def stack_file(checkpoints: Checkpoints, number: int) -> Path:
@@ -72,6 +78,8 @@ def take_stack(checkpoints: Checkpoints, number: int) -> str:
         ).remote(_stack_name(checkpoints, number))
         for node in training_nodes()
     ]
+    if not looks:
+        return ""
     answered, _ = ray.wait(looks, num_returns=len(looks), timeout=PATIENCE_SECONDS)
     return next((stack for look in answered if (stack := _answer_of(look))), "")
 

@@ -15,6 +15,7 @@ from dlf.data.store import write_dataset
 from dlf.training import EpochRecord
 from search.ray_session import ray_session
 from tests.support.epoch_records import epoch_record
+from tests.support.s3_server import S3Server, running_s3
 
 TINY_CLIPS = {"train": 32, "valid": 12, "test": 12}
 
@@ -43,3 +44,10 @@ def ray_here() -> Iterator[None]:
 def record_of_mae() -> Callable[..., EpochRecord]:
     """Make the record of an epoch from its validation MAE and the best one up to it."""
     return epoch_record
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server; a test that makes it fall silent lets it come back."""
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server

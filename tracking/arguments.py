@@ -1,14 +1,17 @@
 """The flags that say where a study and its tracking are, for every command that reads them."""
 
-from pathlib import Path
-
 from dlf.command import CommandParser
+from tracking.output import HERE, Output
 
 
 def add_output_flag(parser: CommandParser) -> None:
-    """Add the folder of all studies."""
+    """Add the place of all studies."""
     parser.add_argument(
-        "--output", type=Path, default=Path("runs"), help="the folder of all studies"
+        "--output",
+        type=Output.at,
+        default=str(HERE),
+        metavar="DIR",
+        help="the folder of all studies, or an address such as s3://bucket/folder",
     )
 
 

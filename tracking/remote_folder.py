@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
+from time import monotonic
 from typing import IO, Any, Self
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from pyarrow import ArrowException
@@ -23,6 +25,10 @@ EXAMPLES = "s3://bucket/folder, gs://bucket/folder or hdfs://host:port/folder"
 S3_PATIENCE = {"connect_timeout": 3.0, "request_timeout": 5.0}
 """in seconds, of each of three tries"""
 CHUNK_BYTES = 4 << 20
+
+
+_silent: dict[str, tuple[float, str]] = {}
+"""until when a host is not asked again, and what it said the last time"""
 
 
 class Version(Record):
@@ -59,6 +65,12 @@ class RemoteFolder(Record):
         address, mark, options = self.uri.partition("?")
         return type(self)(uri=f"{address.rstrip('/')}/{name}{mark}{options}")
 
+    def __str__(self) -> str:
+        return self.shown
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.shown})"
+
     @property
     def shown(self) -> str:
         """The address as people may see it: without its password and its options."""
@@ -75,6 +87,11 @@ class RemoteFolder(Record):
         """Make the folder, unless it is there."""
         with self._in_use() as (filesystem, path):
             filesystem.create_dir(path, recursive=True)
+
+    def look(self) -> None:
+        """Raise `OSError` where nothing can be read: a bucket that is not there, no permission."""
+        with self._in_use() as (filesystem, path), suppress(FileNotFoundError):
+            filesystem.get_file_info(FileSelector(path))
 
     def files(self) -> dict[str, Version]:
         """Return all files below the folder, by their names relative to it."""
@@ -150,13 +167,24 @@ class RemoteFolder(Record):
 
     @contextmanager
     def _in_use(self) -> Iterator[tuple[Any, str]]:
-        """Give the file system and the path in it; what goes wrong is told in a few words."""
+        """Give the file system and the path in it; what goes wrong is told in a few words.
+
+        One that has kept us waiting in vain is not asked for as long again, so that whoever cannot
+        do without it waits for half of the time at most.
+        """
+        begun, address = monotonic(), urlsplit(self.uri)
+        host = f"{address.netloc}?{address.query}"
+        until, reason = _silent.get(host, (begun, ""))
+        if begun < until:
+            raise OSError(reason)
         try:
             filesystem, path = _opened(self.uri)
             yield filesystem, path.rstrip("/")
         except FileNotFoundError:
             raise
         except (OSError, ArrowException) as error:
+            now = monotonic()
+            _silent[host] = (now + (now - begun), words_of(error))
             raise OSError(words_of(error)) from error
 
 

@@ -39,7 +39,9 @@ def main() -> int:
     add_tracking_flag(parser)
     args = parser.parse_args()
     location = resolve(args.tracking_uri)
-    journals = journals_of(args.output / args.study)
+    place = args.output.of(args.study)
+    place.fetch()
+    journals = journals_of(place.folder)
     refused = [words for journal in journals if (words := sync(location, journal).words)]
     if refused:
         raise WorkFailedError(f"{location.shown} refused {' and '.join(refused)}")

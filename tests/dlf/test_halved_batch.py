@@ -18,6 +18,8 @@ from tests.support.optimisations import DROPOUTS
 ADDITIVE: dict[str, Value] = dict.fromkeys(DROPOUTS, 0.0) | {"lambda_m": 0.0}
 """no dropout, and no loss that compares the clips of a batch"""
 STEPS = 3
+NORM, VALUE = 8.0, 1.8
+"""bounds that a batch goes beyond and half a batch of it does not"""
 
 
 @pytest.fixture
@@ -28,16 +30,24 @@ def double_precision() -> Iterator[None]:
 
 
 @pytest.fixture
+def no_epsilon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside Adam's epsilon the scale of a gradient matters."""
+    monkeypatch.setattr("dlf.adam.EPSILON", 1e-15)
+
+
+@pytest.fixture
 def parameters_after(
     double_precision: None,
+    no_epsilon: None,
     planted_split: Callable[..., Split],
     tiny_config: Config,
     tiny_sizes: InputSizes,
 ) -> Callable[[Config], Tensor]:
     """Train some steps on the same clips in the same order, however they are cut into batches."""
-    split = planted_split(8 * 2 * STEPS, seed=3)
 
     def train(config: Config) -> Tensor:
+        recipe = config.training
+        split = planted_split(recipe.batch_size * recipe.accumulation * STEPS, seed=3)
         torch.manual_seed(0)
         model = DLF(config.model, tiny_sizes)
         optimisation = Optimisation(model, config, "cpu")
@@ -54,12 +64,17 @@ def parameters_after(
     return train
 
 
+def moved_apart(one: Tensor, other: Tensor) -> float:
+    """Return the share of the parameters that differ."""
+    return float(((one - other).abs() > 1e-8).double().mean())
+
+
 RECIPES: list[dict[str, Value]] = [
-    {"clipping": "none"},
-    {"clipping": "none", "optimizer": "adam", "weight_decay": 0.1},
-    {"clipping": "none", "optimizer": "adamw", "weight_decay": 0.1},
-    {"clipping": "norm", "clip_at": 0.5},
-    {"clipping": "value", "clip_at": 0.6},
+    {"clipping": "none", "accumulation": 2},
+    {"clipping": "none", "accumulation": 2, "optimizer": "adam", "weight_decay": 0.1},
+    {"clipping": "none", "accumulation": 2, "optimizer": "adamw", "weight_decay": 0.1},
+    {"clipping": "norm", "accumulation": 1, "clip_at": NORM},
+    {"clipping": "value", "accumulation": 1, "clip_at": VALUE},
 ]
 
 
@@ -67,23 +82,19 @@ RECIPES: list[dict[str, Value]] = [
 def test_the_steps_are_the_same(
     parameters_after: Callable[[Config], Tensor], tiny_config: Config, recipe: dict[str, Value]
 ) -> None:
-    whole = tiny_config.with_values({**ADDITIVE, "accumulation": 2, **recipe})
+    whole = tiny_config.with_values(ADDITIVE | recipe)
     half = halved_batch(whole)
     assert half is not None
-    assert (half.training.batch_size, half.training.accumulation) == (4, 4)
+    assert half.training.batch_size * 2 == whole.training.batch_size
     expected, found = parameters_after(whole), parameters_after(half)
-    # Adam divides by gradients, and so makes steps of the rounding of those that are zero.
-    assert (found - expected).abs().mean() < 1e-7
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    # Some gradients are zero but for their rounding, by which Adam divides.
+    assert moved_apart(found, expected) < 0.01
 
 
 @pytest.mark.parametrize(
     ("recipe", "forgotten"),
-    [
-        ({"clipping": "norm", "clip_at": 0.5}, "clip_at"),
-        ({"optimizer": "adam", "weight_decay": 0.1, "clipping": "none"}, "weight_decay"),
-        ({"clipping": "none"}, "accumulation"),
-    ],
+    [(RECIPES[1], "weight_decay"), (RECIPES[3], "clip_at"), (RECIPES[4], "clip_at")],
+    ids=str,
 )
 def test_what_is_doubled_has_to_be(
     parameters_after: Callable[[Config], Tensor],
@@ -92,17 +103,12 @@ def test_what_is_doubled_has_to_be(
     forgotten: str,
 ) -> None:
     """The test above would see it if one of them were left as it was."""
-    whole = tiny_config.with_values({**ADDITIVE, "accumulation": 2, **recipe})
-    half = halved_batch(whole)
+    whole = tiny_config.with_values(ADDITIVE | recipe)
+    half, value = halved_batch(whole), whole.values()[forgotten]
     assert half is not None
-    value = whole.values()[forgotten]
     assert value is not None
     wrong = half.with_values({forgotten: value})
-    if forgotten == "accumulation":
-        with pytest.raises(AssertionError):
-            parameters_after(wrong)
-        return
-    assert (parameters_after(wrong) - parameters_after(whole)).abs().mean() > 1e-6
+    assert moved_apart(parameters_after(wrong), parameters_after(whole)) > 0.02
 
 
 def test_only_what_the_steps_rest_on_is_changed() -> None:

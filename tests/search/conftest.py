@@ -8,7 +8,6 @@ import torch
 
 from dlf.training import EpochRecord
 from tests.support.postgres import PostgresServer, running_postgres
-from tests.support.s3_server import S3Server, running_s3
 from tests.support.simulation import SimulatedSearch
 
 
@@ -38,10 +37,3 @@ def postgres_server() -> Iterator[PostgresServer]:
 def postgres_url(postgres_server: PostgresServer) -> str:
     """The address of a Postgres database for --storage, shared by all tests."""
     return postgres_server.url
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """An S3 server; a test that makes it fall silent lets it come back."""
-    with running_s3(tmp_path_factory.mktemp("s3")) as server:
-        yield server

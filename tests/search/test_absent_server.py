@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -97,7 +98,6 @@ def test_a_signal_ends_the_waiting(
     assert "Traceback" not in err
     assert sum(line.startswith("go on with: ") for line in err.splitlines()) == 1
     postgres_server.start()
-    assert search.audit() == []
     resume_to_the_end(search)
 
 
@@ -125,3 +125,21 @@ def test_a_search_does_not_begin_without_its_server(
         assert (done.code, done.out) == (2, "")
         assert done.err.startswith(f"the study's database {postgres_server.url} does not answer (")
         assert done.err.endswith("); begin again when it does, or give another --storage\n")
+
+
+def test_a_search_that_ends_waits_no_more(
+    search: Search, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(*_: object) -> None:
+        postgres_server.stop()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.run.train", train)
+    # So that one that waits comes to an end, too.
+    starter = threading.Timer(30, postgres_server.start)
+    starter.start()
+    done = search.run(*SIZE)
+    starter.cancel()
+    starter.join()
+    assert done.code == 130, done.err
+    assert "the report could not be written" in done.out

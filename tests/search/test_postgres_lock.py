@@ -47,7 +47,6 @@ def test_a_session_that_only_its_server_believes_alive_gives_the_lock_back(
     postgres_url: str, tmp_path: Path
 ) -> None:
     patience = Patience()
-    patience.hold_out("the test")
     with (
         cutting_proxy(postgres_url) as proxy,
         hold_study(tmp_path, proxy.url, "half") as lock,

@@ -6,7 +6,7 @@ import pytest
 
 from dlf.command import BadInputError, CommandParser
 from search import audit, promote, report, run, status
-from search.arguments import add_study_flags
+from search.arguments import add_study_flags, storage_to_give
 from search.study import SearchSettings, StudyPlace
 from tests.support.searches import run_here
 from tests.support.simulation import SimulatedSearch
@@ -31,6 +31,17 @@ def test_the_flag_comes_first_then_the_variable_then_the_journal(
     monkeypatch.setenv("DLF_STORAGE", "sqlite:///a.db")
     assert storage_of() == "sqlite:///a.db"
     assert storage_of("--storage", "sqlite:///b.db") == "sqlite:///b.db"
+
+
+def test_a_command_that_is_shown_gives_what_the_variable_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("DLF_STORAGE", raising=False)
+    assert storage_to_give(None) is None
+    assert storage_to_give("sqlite:///a.db") == "sqlite:///a.db"
+    monkeypatch.setenv("DLF_STORAGE", "sqlite:///a.db")
+    assert storage_to_give("sqlite:///a.db") is None
+    assert storage_to_give("sqlite:///b.db") == "sqlite:///b.db"
 
 
 def test_every_command_reads_it(

@@ -20,7 +20,7 @@ class PostgresServer:
     def __init__(self, binaries: Path, folder: Path) -> None:
         self._binaries = binaries
         self._folder = folder
-        self._user = _server_user()
+        self._user = server_user()
         self._runs = False
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -64,7 +64,7 @@ class PostgresServer:
 @contextmanager
 def running_postgres() -> Iterator[PostgresServer]:
     """Run a server; skip the test where there are no binaries of one."""
-    binaries = _binaries()
+    binaries = postgres_binaries()
     if binaries is None:
         pytest.skip("no Postgres here: neither initdb in PATH nor /usr/lib/postgresql")
     # Not in pytest's folder, which only root may enter when root runs the tests.
@@ -77,7 +77,8 @@ def running_postgres() -> Iterator[PostgresServer]:
             server.stop()
 
 
-def _binaries() -> Path | None:
+def postgres_binaries() -> Path | None:
+    """Return the folder of the binaries of a server; none where there are none."""
     found = shutil.which("initdb")
     if found is not None:
         return Path(found).resolve().parent
@@ -86,7 +87,7 @@ def _binaries() -> Path | None:
     return by_version[-1].parent if by_version else None
 
 
-def _server_user() -> str | None:
+def server_user() -> str | None:
     """Return as whom the server runs: it refuses to be root."""
     if os.getuid() != 0:
         return None

@@ -10,29 +10,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
+from pyarrow.fs import FileSystem
 
 from tests.support.mlflow_server import unused_port
 
 DEADLINE = 60.0
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-"""what every process that asks the server needs"""
+SECRET = "open-sesame"
 
 
 class S3Server:
     """Serves on a free port of this machine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.port = unused_port()
         with (folder / "s3.log").open("a") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
+                env={**os.environ, **environment},
                 stdout=log,
                 stderr=log,
             )
@@ -42,9 +40,17 @@ class S3Server:
             assert time.monotonic() < deadline, "the S3 server does not start"
 
     def uri(self, path: str, *more: str) -> str:
-        """Return the address of a folder."""
-        options = ["scheme=http", f"endpoint_override=127.0.0.1:{self.port}", *more]
-        return f"s3://{path}?{'&'.join(options)}"
+        """Return the address of a folder, with credentials, of which any will do."""
+        options = [f"scheme=http&region=us-east-1&endpoint_override=127.0.0.1:{self.port}", *more]
+        return f"s3://key:{SECRET}@{path}?{'&'.join(options)}"
+
+    def bucket(self) -> str:
+        """Make a new bucket, and return its address."""
+        uri = self.uri(f"bucket-{uuid4()}")
+        FileSystem.from_uri(f"{uri}&allow_bucket_creation=true")[0].create_dir(
+            urlsplit(uri).hostname
+        )
+        return uri
 
     def fall_silent(self) -> None:
         """Answer nobody, as behind a network that is broken."""
@@ -67,18 +73,11 @@ class S3Server:
 
 @contextmanager
 def running_s3(folder: Path) -> Iterator[S3Server]:
-    """Run a server; its credentials are in the environment meanwhile."""
+    """Run a server, where moto is installed."""
     if find_spec("moto") is None:
         pytest.skip("moto, whose S3 server these tests need, is not installed")
     server = S3Server(folder)
-    former = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
     try:
         yield server
     finally:
         server.end()
-        for name, value in former.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -45,6 +45,8 @@ class Search(NamedTuple):
     at_once: int = 1
     name: str = "faulty"
     tracking: str | None = None
+    output: str | None = None
+    """an address; the working copy then lies in the folder, from where commands are started"""
 
     @property
     def place(self) -> StudyPlace:
@@ -61,7 +63,7 @@ class Search(NamedTuple):
     @property
     def flags(self) -> list[str]:
         """Where everything lies."""
-        flags = ["--study", self.name, "--output", str(self.folder / "runs")]
+        flags = ["--study", self.name, "--output", self.output or str(self.folder / "runs")]
         flags += ["--tracking-uri", self.tracking or f"sqlite:///{self.folder / 'ml.db'}"]
         return flags if self.storage is None else [*flags, "--storage", self.storage]
 
