@@ -40,6 +40,11 @@ class Dropout:
             return None
         levels = self.levels if members is None else self.levels[members]
         count = math.prod(shape)
+        if torch.compiler.is_compiling():
+            # The compiler makes one kernel of this, and cannot trace what is cheap without it.
+            below = torch.tensor(levels, device=device)[:, None]
+            random = torch.randint(LEVELS, (len(levels), count // len(levels)), device=device)
+            return ((random >= below) * (LEVELS / (LEVELS - below))).view(shape)
         draws = torch.empty((count + 7) // 8, dtype=torch.int64, device=device)
         rows = draws.random_(-(2**63), None).view(torch.uint8)[:count].view(len(levels), -1)
         dropped_below, scale = _constants(levels, device)

@@ -78,7 +78,7 @@ def main() -> int:
             return EXIT_DONE
         contact.confirm()
         data = plan.data_in(request.data_dir)
-        data.prepare(resources.device)
+        data.prepare(resources.driver_device)
         configs = [entrant.config for entrant in plan.entrants]
         resources = settle_share(request, resources, data, configs)
         with place.held():

@@ -37,7 +37,7 @@ def seconds_of_an_epoch(identity: StudyIdentity, data_dir: Path, resources: Reso
         *parts,
         seed=0,
         max_epochs=2,
-        device=resources.device,
+        device=resources.driver_device,
         text_encoder=pretrained_encoder(identity.text, identity.paper.finetuning),
     )
     _, warm = training.epochs()

@@ -76,7 +76,7 @@ def main() -> int:
             return EXIT_DONE
         contact.confirm()
         data = opened.identity.data_in(request.data_dir)
-        data.prepare(resources.device)
+        data.prepare(resources.driver_device)
         resources = settle_share(request, resources, data, plan.configs)
         waiting = PromotionFolder.unfinished(place.folder)
         if former is None and waiting is not None:

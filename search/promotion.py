@@ -139,7 +139,7 @@ class Promotion:
         if decision.candidate.number != trained.race.paper.number:
             models[PAPER] = finals.models_of(trained.entrant(trained.race.paper))
         file = self.artifacts / TEST_PREDICTIONS_FILE
-        data, device = self.workplace.data, self.workplace.resources.device
+        data, device = self.workplace.data, self.workplace.resources.driver_device
         kept = self.name_of_kept(trained)
         final = models[kept][trained.final]
 
@@ -204,7 +204,7 @@ class Promotion:
         )
 
     def _draw(self, split: Split, predictions: NDArray[np.float32], model: TrainedModel) -> None:
-        device = self.workplace.resources.device
+        device = self.workplace.resources.driver_device
         try:
             draw_final(self.artifacts, split, predictions, model, device)
         except (OSError, RuntimeError, ValueError) as error:

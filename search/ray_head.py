@@ -70,5 +70,5 @@ class HeadWatch:
             unanswered = 0 if self._head.answers() else unanswered + 1
         self._gone.set()
         if not self._closed.wait(DRIVER_SECONDS):
-            print(f"error: {self._words}", file=sys.stderr, flush=True)
+            print(self._words, file=sys.stderr, flush=True)
             os._exit(EXIT_FAILED)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+import torch
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import BadInputError
@@ -35,6 +36,11 @@ class Resources(BaseModel):
     def device(self) -> str:
         """The device of every trial."""
         return "cuda" if self.gpus_per_trial > 0 else "cpu"
+
+    @property
+    def driver_device(self) -> str:
+        """The device of what the driver itself computes, whose machine may have no GPU."""
+        return self.device if torch.cuda.is_available() else "cpu"
 
     @property
     def share(self) -> str:

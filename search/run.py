@@ -90,7 +90,7 @@ def main() -> int:
             if not request.json_only:
                 print(f"text {plan.text_words}")
             data = plan.identity.data_in(request.data_dir)
-            data.prepare(resources.device)
+            data.prepare(resources.driver_device)
             resources = settle_share(
                 request, resources, data, plan.largest(), replicates=plan.identity.replicates
             )

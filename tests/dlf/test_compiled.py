@@ -10,12 +10,18 @@ from torch._dynamo.utils import counters
 
 from dlf.config import Config, Value
 from dlf.data import Split
+from dlf.dropout import Dropout
 from dlf.modalities import InputSizes
 from dlf.training import EpochRecord, Training
 from tests.support.optimisations import DROPOUTS
 
 pytestmark = pytest.mark.slow
 EPOCHS = 2
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted() -> None:
+    counters.clear()
 
 
 @pytest.fixture
@@ -70,14 +76,30 @@ def test_it_comes_to_the_same_and_its_state_is_that_of_any_other(
 
 
 @pytest.mark.usefixtures("traced")
-def test_dropout_is_drawn_and_mixed_precision_kept(training: Callable[..., Training]) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_dropout_is_drawn_in_one_graph(training: Callable[..., Training], precision: str) -> None:
     """The losses of another draw are others, but those of the same seed are the same."""
-    values: dict[str, Value] = {"text_dropout": 0.5, "precision": "bfloat16"}
-    first, again = (training(compiled=True, **values).train_epoch() for _ in range(2))
+    dropouts: dict[str, Value] = dict.fromkeys(DROPOUTS, 0.3)
+    first, again = (
+        training(compiled=True, precision=precision, **dropouts).train_epoch() for _ in range(2)
+    )
+    assert not counters["graph_break"]
     assert first.loss == again.loss
-    without = training(compiled=True, precision="bfloat16").train_epoch()
+    without = training(compiled=False, precision=precision).train_epoch()
     assert first.loss != without.loss
     assert first.loss.total == pytest.approx(without.loss.total, rel=0.3)
+
+
+def test_a_compiled_dropout_keeps_means() -> None:
+    """Each row has a rate of its own."""
+    dropout = Dropout([0.0, 0.25, 0.5])
+    compiled = torch.compile(
+        lambda values: dropout(values, training=True), backend="aot_eager", fullgraph=True
+    )
+    found = compiled(torch.ones(3, 100, 200))
+    assert (found == 0).float().mean(dim=(1, 2)).tolist() == pytest.approx([0, 0.25, 0.5], abs=0.02)
+    assert found.mean(dim=(1, 2)).tolist() == pytest.approx([1, 1, 1], abs=0.03)
+    assert [len(row.unique()) for row in found] == [1, 2, 2]
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
