@@ -203,10 +203,12 @@ def trial_costs(arguments: Namespace) -> dict[str, Cost]:
     }
 
 
-def driver_work(trials: int, ask_at: list[int]) -> tuple[Driven, dict[int, float]]:
+def driver_work(
+    trials: int, ask_at: list[int], storage: str | None
+) -> tuple[Driven, dict[int, float]]:
     """Return what the driver took for some trials, and TPE's median seconds per ask after some."""
     with tempfile.TemporaryDirectory() as folder:
-        made_up = MadeUpStudy(Path(folder), trials=trials, sampler="random")
+        made_up = MadeUpStudy(Path(folder), trials=trials, sampler="random", storage=storage)
         driven = drive(made_up, SLOTS)
         done = made_up.study.get_trials(deepcopy=False)
     asks = {}
@@ -214,7 +216,9 @@ def driver_work(trials: int, ask_at: list[int]) -> tuple[Driven, dict[int, float
         with tempfile.TemporaryDirectory() as folder:
             # The first trial of a study is the paper's, which no sampler is asked for.
             finished = done[1:count]
-            tpe = MadeUpStudy(Path(folder), trials=1 + ASKS, sampler="tpe", finished=finished)
+            tpe = MadeUpStudy(
+                Path(folder), trials=1 + ASKS, sampler="tpe", finished=finished, storage=storage
+            )
             asks[count] = statistics.median(drive(tpe, slots=1).asks[1:])
     return driven, asks
 
@@ -223,7 +227,7 @@ def main() -> None:
     """Measure, and print what was found."""
     arguments = parsed()
     load = [os.getloadavg()[0]]
-    driven, asks = driver_work(arguments.driver_trials, arguments.ask_at)
+    driven, asks = driver_work(arguments.driver_trials, arguments.ask_at, arguments.storage)
     load.append(os.getloadavg()[0])
     costs = trial_costs(arguments)
     load.append(os.getloadavg()[0])
@@ -276,6 +280,7 @@ def parsed() -> Namespace:
     parser.add_argument("--trials", type=int, default=40, help="in each run of ours, 3 or more")
     parser.add_argument("--stock-trials", type=int, default=8, help="in each run of stock Tune")
     parser.add_argument("--driver-trials", type=int, default=2000, help="of the driver without Ray")
+    parser.add_argument("--storage", metavar="URL", help="of its studies; left out: journal files")
     parser.add_argument("--ask-at", type=int, nargs="*", default=[100, 500, 2000])
     parser.add_argument("--kinds", nargs="+", choices=list(NAMES), default=list(NAMES))
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Our driver without Ray: trials that cost nothing, through the real ledger into a real journal."""
+"""Our driver without Ray: trials that cost nothing, through the real ledger into a real study."""
 
 import math
 import os
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 from optuna.trial import FrozenTrial
 
@@ -65,8 +66,12 @@ class MadeUpStudy:
         sampler: SamplerName,
         scheduler: SchedulerName = "asha",
         finished: Sequence[FrozenTrial] = (),
+        storage: str | None = None,
     ) -> None:
-        """Make it in a folder of its own, with some finished trials beside the `trials` to come."""
+        """Make it in a folder of its own, with some finished trials beside the `trials` to come.
+
+        Without the URL of a storage it is a journal in that folder.
+        """
         self.identity = StudyIdentity(
             dataset="synthetic",
             dataset_digest="0" * 64,
@@ -76,7 +81,7 @@ class MadeUpStudy:
             base=Config(),
             space=Space.load(),
         )
-        self.place = StudyPlace("overhead", folder, None)
+        self.place = StudyPlace(f"overhead-{uuid4().hex}", folder, storage)
         stopping = Stopping(scheduler=scheduler)
         settings = SearchSettings(
             trials=len(finished) + trials, seed=0, sampler=sampler, stopping=stopping

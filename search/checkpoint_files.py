@@ -34,10 +34,6 @@ class CheckpointFiles(ABC):
         """Give a file to read; raises `FileNotFoundError` when it is not there."""
 
     @abstractmethod
-    def has(self, name: str) -> bool:
-        """Return whether there is a file or a folder of a name."""
-
-    @abstractmethod
     def folders(self) -> list[str]:
         """Return the names of the folders that are there."""
 
@@ -69,10 +65,6 @@ class LocalFiles(CheckpointFiles):
         """Read the file itself."""
         with (self._folder / name).open("rb") as file:
             yield file
-
-    def has(self, name: str) -> bool:
-        """Look."""
-        return (self._folder / name).exists()
 
     def folders(self) -> list[str]:
         """List them."""
@@ -108,10 +100,6 @@ class RemoteFiles(CheckpointFiles):
             self._folder.download(name, file)
             file.seek(0)
             yield file
-
-    def has(self, name: str) -> bool:
-        """Ask."""
-        return self._folder.has(name)
 
     def folders(self) -> list[str]:
         """Ask for them."""

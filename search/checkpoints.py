@@ -111,13 +111,6 @@ class Checkpoints(BaseModel):
             raise DamagedCheckpointError(f"{shown} cannot be read: {one_line(error)}") from error
         return state
 
-    def exists(self, number: int) -> bool:
-        """Return whether a trial has left anything; where nobody can tell, it may have."""
-        try:
-            return self._files.has(_folder_of(number))
-        except OSError:
-            return True
-
     def numbers(self) -> set[int]:
         """Return the trials that have left something; none where nobody can tell."""
         try:

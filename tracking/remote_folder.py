@@ -115,12 +115,6 @@ class RemoteFolder(Record):
             found = filesystem.get_file_info(FileSelector(path, allow_not_found=True))
         return [info.base_name for info in found if info.type is FileType.Directory]
 
-    def has(self, name: str) -> bool:
-        """Return whether there is a file or a folder of a name."""
-        with self._in_use() as (filesystem, path):
-            info: FileInfo = filesystem.get_file_info(f"{path}/{name}")
-        return info.type is not FileType.NotFound
-
     def upload(self, name: str, source: IO[bytes], size: int | None = None) -> None:
         """Replace a file by what a local one has from here on, up to `size` bytes."""
         with self._in_use() as (filesystem, path):
@@ -133,7 +127,7 @@ class RemoteFolder(Record):
             unfinished = f"{target}.{uuid4().int}"
             try:
                 _write(filesystem, unfinished, source, size)
-                if filesystem.type_name == "hdfs" and self.has(name):
+                if filesystem.type_name == "hdfs" and self.versions([name]):
                     # It moves nothing onto a file that is there.
                     filesystem.delete_file(target)
                 filesystem.move(unfinished, target)

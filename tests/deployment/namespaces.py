@@ -37,6 +37,7 @@ def lacking() -> str | None:
         return f"it needs {' and '.join(missing)} (Debian: iproute2, util-linux)"
     trial = "mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add one && "
     trial += "ip link add two type bridge && ip link add three type veth peer name four netns one"
+    trial += " && setpriv --reuid=1 --clear-groups true"
     tried = subprocess.run(
         ["unshare", "--net", *_OWN, "sh", "-c", trial], capture_output=True, text=True, cwd="/"
     )

@@ -76,18 +76,13 @@ def test_it_comes_to_the_same_and_its_state_is_that_of_any_other(
 
 
 @pytest.mark.usefixtures("traced")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_dropout_is_drawn_in_one_graph(training: Callable[..., Training], precision: str) -> None:
-    """The losses of another draw are others, but those of the same seed are the same."""
+def test_dropout_is_drawn_in_one_graph(training: Callable[..., Training]) -> None:
     dropouts: dict[str, Value] = dict.fromkeys(DROPOUTS, 0.3)
-    first, again = (
-        training(compiled=True, precision=precision, **dropouts).train_epoch() for _ in range(2)
-    )
+    record = training(compiled=True, precision="bfloat16", **dropouts).train_epoch()
     assert not counters["graph_break"]
-    assert first.loss == again.loss
-    without = training(compiled=False, precision=precision).train_epoch()
-    assert first.loss != without.loss
-    assert first.loss.total == pytest.approx(without.loss.total, rel=0.3)
+    without = training(compiled=False, precision="bfloat16").train_epoch()
+    assert record.loss != without.loss
+    assert record.loss.total == pytest.approx(without.loss.total, rel=0.3)
 
 
 def test_a_compiled_dropout_keeps_means() -> None:

@@ -10,6 +10,7 @@ from dlf.text.source import TextSource
 from search import carried_data as carrying
 from search.carried_data import carried_data
 from search.checkpoints import Checkpoints
+from search.cluster_nodes import training_nodes
 from search.engine import run_trials
 from search.ledger import TrialLedger
 from search.resources import Resources
@@ -34,12 +35,12 @@ def data(tiny_data: Path, tmp_path: Path) -> TrialData:
     )
 
 
-def test_on_one_machine_nothing_is_carried(data: TrialData) -> None:
+def test_what_every_node_sees_is_not_carried(data: TrialData) -> None:
     assert carried_data(data) is None
 
 
 def test_a_node_tells_whether_it_sees_the_data(data: TrialData) -> None:
-    nodes = carrying.living_nodes()
+    nodes = training_nodes()
     assert carrying.seen_by(data, nodes)
     shutil.rmtree(data.data_dir)
     assert not carrying.seen_by(data, nodes)
@@ -49,7 +50,6 @@ def test_trials_train_on_what_was_carried_without_a_file(
     data: TrialData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a node without the data folder: it is taken away before the first worker begins."""
-    monkeypatch.setattr(carrying, "living_nodes", lambda: ["here", "elsewhere"])
     monkeypatch.setattr(carrying, "seen_by", lambda *_: False)
     carried = carried_data(data)
     assert carried is not None
@@ -59,7 +59,7 @@ def test_trials_train_on_what_was_carried_without_a_file(
     source = ListedTrials([SMALL] * 2, stopped=-1)
     workplace = Workplace(
         data=data,
-        resources=Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=2),
+        resources=Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=2, cluster=True),
         checkpoints=Checkpoints(folder=tmp_path / "checkpoints"),
     )
     ledger = TrialLedger(source, MemoryRecorder())

@@ -31,7 +31,7 @@ class Limits:
         self.told: list[float] = []
         card = SimpleNamespace(total_memory=total)
         monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
         monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", self.told.append)
 
 

@@ -17,8 +17,8 @@ class RayCluster:
     def address(self) -> str:
         return str(self._cluster.address)
 
-    def add_node(self, cpus: int = 1, **environment: str) -> Node:
-        return self._cluster.add_node(num_cpus=cpus, env_vars=environment)
+    def add_node(self, cpus: int = 1, gpus: int = 0, **environment: str) -> Node:
+        return self._cluster.add_node(num_cpus=cpus, num_gpus=gpus, env_vars=environment)
 
     def kill_node(self, node: Node) -> None:
         """Kill a node as a power cut would, with the workers on it."""
