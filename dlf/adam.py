@@ -81,6 +81,12 @@ class FusedAdam(torch.optim.Optimizer):
             "state": {i: each._asdict() for i, each in enumerate(moments)},
         }
 
+    def scale_gradients(self, factor: float) -> None:
+        """Let the moments be those of gradients that were larger by a factor all along."""
+        for each in (each for group in self._moments for each in group):
+            each.exp_avg.mul_(factor)
+            each.exp_avg_sq.mul_(factor**2)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the rates and the moments of an optimiser of the same parameters."""
         for group, rate in zip(self.param_groups, state_dict["rates"], strict=True):

@@ -98,6 +98,7 @@ class Optimisation:
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "steps": self._steps,
+            "accumulation": self.config.training.accumulation,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -105,6 +106,8 @@ class Optimisation:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._steps = state["steps"]
+        before = state.get("accumulation", self.config.training.accumulation)
+        self._optimizer.scale_gradients(self.config.training.accumulation / before)
 
     def _losses_of(self, batch: Batch) -> tuple[LossTerms, Tensor]:
         """Return the losses of a batch, and its predictions [B]."""

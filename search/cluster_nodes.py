@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from uuid import uuid4
 
 import ray
 from pydantic import BaseModel, ConfigDict
@@ -12,12 +11,24 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dlf.command import BadInputError, one_line
 from search.checkpoints import Checkpoints
+from search.trial_data import TrialData
 
 PACKAGES = ("numpy", "pyarrow", "pydantic", "safetensors", "torch", "transformers")
 """of Ray and Python themselves Ray lets no other version in"""
 
 ANSWER_SECONDS = 180.0
 """a node installs the code that it was sent before it answers"""
+
+
+class NodeQuestion(BaseModel):
+    """What a node is asked beside its versions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoints: Checkpoints
+    mark: str
+    """that was left with the checkpoints"""
+    data: TrialData
 
 
 class NodeReport(BaseModel):
@@ -27,7 +38,32 @@ class NodeReport(BaseModel):
 
     host: str
     versions: Mapping[str, str]
-    sees_checkpoints: bool
+    sees_checkpoints: bool = False
+    sees_data: bool = False
+
+    def other_versions(self) -> str | None:
+        """Return what is wrong with its versions, in words."""
+        other = [
+            f"{name} {self.versions[name]} (here {own})"
+            for name, own in _versions().items()
+            if self.versions[name] != own
+        ]
+        if not other:
+            return None
+        return (
+            f"the node {self.host} of the cluster has {', '.join(other)}; install the same there "
+            "and here, from one constraints.txt"
+        )
+
+    def unfit(self, question: NodeQuestion) -> str | None:
+        """Return why no trial can run there, in words; data that it does not see can be carried."""
+        if not self.sees_checkpoints:
+            return (
+                f"the node {self.host} does not see {question.checkpoints.folder}, where trials "
+                "keep their checkpoints; --output must be a folder that all nodes share, at the "
+                "same path, or on a file system such as s3://bucket/runs"
+            )
+        return self.other_versions()
 
 
 def training_nodes() -> list[str]:
@@ -35,54 +71,24 @@ def training_nodes() -> list[str]:
     return [n["NodeID"] for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 0) > 0]
 
 
-def refuse_other_versions(nodes: Sequence[str]) -> None:
-    """Raise `BadInputError` when a node has other versions of what trains than this machine."""
-    ours = _versions()
-    for report in _reports(nodes, None, ""):
-        other = [
-            f"{name} {report.versions[name]} (here {own})"
-            for name, own in ours.items()
-            if report.versions[name] != own
-        ]
-        if other:
-            raise BadInputError(
-                f"the node {report.host} of the cluster has {', '.join(other)}; install the same "
-                "there and here, from one constraints.txt"
-            )
+def ask(node: str, question: NodeQuestion | None) -> "ray.ObjectRef[str]":
+    """Ask a node, which answers when it has the code that it was sent."""
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    asked = None if question is None else question.model_dump_json()
+    answer: ray.ObjectRef[str] = _report.options(num_cpus=0, scheduling_strategy=there).remote(
+        asked
+    )
+    return answer
 
 
-def refuse_unseen(checkpoints: Checkpoints, nodes: Sequence[str]) -> None:
-    """Raise `BadInputError` when a node cannot reach the folder of checkpoints."""
-    token = uuid4().hex
+def answers(asked: Sequence["ray.ObjectRef[str]"]) -> list[NodeReport]:
+    """Wait for what nodes say.
+
+    Raises:
+        BadInputError: when one of them does not answer.
+    """
     try:
-        checkpoints.leave_mark(token)
-    except OSError as error:
-        raise BadInputError(
-            f"the checkpoints in {checkpoints.folder} cannot be written ({one_line(error)}); "
-            "choose another --output"
-        ) from error
-    blind = [r.host for r in _reports(nodes, checkpoints, token) if not r.sees_checkpoints]
-    if blind:
-        raise BadInputError(
-            f"the node {blind[0]} does not see {checkpoints.folder}, where trials keep their "
-            "checkpoints; --output must be a folder that all nodes share, at the same path, or on "
-            "a file system such as s3://bucket/runs"
-        )
-
-
-def _reports(nodes: Sequence[str], checkpoints: Checkpoints | None, token: str) -> list[NodeReport]:
-    place = None if checkpoints is None else checkpoints.model_dump_json()
-    asked = [
-        _report.options(
-            num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
-        ).remote(place, token)
-        for node in nodes
-    ]
-    try:
-        return [
-            NodeReport.model_validate_json(answer)
-            for answer in ray.get(asked, timeout=ANSWER_SECONDS)
-        ]
+        said = ray.get(list(asked), timeout=ANSWER_SECONDS)
     except GetTimeoutError as error:
         raise BadInputError(
             f"a node of the cluster does not answer within {ANSWER_SECONDS:.0f} s; `ray status` on "
@@ -92,13 +98,36 @@ def _reports(nodes: Sequence[str], checkpoints: Checkpoints | None, token: str) 
         raise BadInputError(
             f"a node of the cluster cannot run our code: {one_line(error)[-300:]}"
         ) from error
+    return [NodeReport.model_validate_json(answer) for answer in said]
+
+
+def refuse_other_versions() -> None:
+    """Raise `BadInputError` when a node has other versions of what trains than this machine."""
+    for report in answers([ask(node, None) for node in training_nodes()]):
+        wrong = report.other_versions()
+        if wrong is not None:
+            raise BadInputError(wrong)
 
 
 @ray.remote
-def _report(checkpoints: str | None, token: str) -> str:
-    sees = checkpoints is not None and Checkpoints.model_validate_json(checkpoints).has_mark(token)
-    report = NodeReport(host=platform.node(), versions=_versions(), sees_checkpoints=sees)
+def _report(asked: str | None) -> str:
+    report = NodeReport(host=platform.node(), versions=_versions())
+    if asked is not None:
+        question = NodeQuestion.model_validate_json(asked)
+        seen = {
+            "sees_checkpoints": question.checkpoints.has_mark(question.mark),
+            "sees_data": _sees(question.data),
+        }
+        report = report.model_copy(update=seen)
     return report.model_dump_json()
+
+
+def _sees(data: TrialData) -> bool:
+    try:
+        data.open()
+    except (BadInputError, RuntimeError):
+        return False
+    return True
 
 
 def _versions() -> dict[str, str]:

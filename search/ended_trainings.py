@@ -24,6 +24,8 @@ class EndedTraining(BaseModel):
     history: tuple[EpochRecord, ...]
     predictions: tuple[float, ...] = Field(repr=False)
     """of the validation clips, by the best weights; none where nothing is held out"""
+    notes: tuple[str, ...] = ()
+    """what befell it"""
 
     @property
     def complete(self) -> bool:

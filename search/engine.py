@@ -5,7 +5,7 @@ Both the search and its promotion come through here.
 
 import shutil
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from ray import tune
@@ -27,7 +27,7 @@ from tracking.console import say_on_stderr
 
 TUNE_FOLDER = "tune"
 
-MOST_AT_ONCE = 100_000
+NO_BOUND = 100_000
 """for Tune, which would otherwise begin one trial at a time; how many really is the searcher's"""
 
 
@@ -58,23 +58,30 @@ def run_trials(
         trainable: what trains.
 
     Raises:
-        BadInputError: when a node of a cluster cannot reach the checkpoints.
+        BadInputError: when a node of a cluster will not do, since it cannot reach the checkpoints
+            perhaps.
     """
     resources = workplace.resources
     waiting = Waiting(resources, tell)
-    cluster = ClusterWatch(workplace.checkpoints, tell) if resources.cluster else None
-
-    def look_around() -> None:
-        if cluster is not None:
-            cluster.look()
-        waiting.look(ledger.keys)
-        look()
-
-    carried = carried_data(workplace.data) if resources.cluster else None
-    brake = Brake(look_around, refuse_if_ray_died)
     # Of no use to anybody once Tune has ended; what it said is in the log beside it.
     shutil.rmtree(folder / TUNE_FOLDER, ignore_errors=True)
-    with closing(TuneLog(folder)) as log:
+    with ExitStack() as held:
+        held.callback(shutil.rmtree, folder / TUNE_FOLDER, ignore_errors=True)
+        cluster, carried = None, None
+        if resources.cluster:
+            cluster = held.enter_context(
+                closing(ClusterWatch(workplace.checkpoints, workplace.data, tell))
+            )
+            carried = carried_data(workplace.data) if cluster.carries_data else None
+
+        def look_around() -> None:
+            if cluster is not None:
+                cluster.look()
+            waiting.look(ledger.keys)
+            look()
+
+        brake = Brake(look_around, refuse_if_ray_died)
+        log = held.enter_context(closing(TuneLog(folder)))
         chances = SecondChances(cluster=resources.cluster)
         books = Books(ledger, log, workplace.checkpoints, keep_checkpoints, chances)
         tuner = tune.Tuner(
@@ -87,7 +94,7 @@ def run_trials(
                 search_alg=LedgerSearcher(books, brake, Capacity(resources)),
                 scheduler=LedgerScheduler(books, brake),
                 num_samples=-1,
-                max_concurrent_trials=MOST_AT_ONCE,
+                max_concurrent_trials=NO_BOUND,
                 reuse_actors=True,
                 trial_dirname_creator=_folder_name,
             ),
@@ -105,17 +112,12 @@ def run_trials(
             brake.cause = brake.cause or KeyboardInterrupt()
             on_interrupt()
 
-        try:
-            with interruptible(rest):
-                with suppress(BrakePulledError):
-                    tuner.fit()
-                    brake.stop_all()
-                if brake.cause is not None:
-                    raise brake.cause
-        finally:
-            if cluster is not None:
-                cluster.close()
-    shutil.rmtree(folder / TUNE_FOLDER, ignore_errors=True)
+        with interruptible(rest):
+            with suppress(BrakePulledError):
+                tuner.fit()
+                brake.stop_all()
+            if brake.cause is not None:
+                raise brake.cause
 
 
 def _folder_name(trial: Trial) -> str:

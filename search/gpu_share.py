@@ -61,9 +61,7 @@ def share_of(measured: Measured, most: int) -> GpuShare:
     needed = measured.peak + max(math.ceil(MARGIN * measured.peak), measured.data) + CONTEXT
     fitting = max(1, measured.total // needed)
     taken = f"{(measured.peak + CONTEXT) / GIGABYTE:.1f} GB of {there}"
-    reason = (
-        f"the largest configuration took {taken}, {fitting} fit with a margin of {MARGIN:.0%}"
-    )
+    reason = f"the largest configuration took {taken}, {fitting} fit with a margin of {MARGIN:.0%}"
     if fitting > most:
         reason += f", and {most} are the most that the CPUs and a GPU are good for"
     return GpuShare(at_once=min(fitting, most), reason=reason)

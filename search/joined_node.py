@@ -35,24 +35,27 @@ def joined_node(address: str) -> Iterator[None]:
         start_new_session=True,
         preexec_fn=_end_with_parent if sys.platform == "linux" else None,
     )
-    assert node.stdout is not None
-    said: list[str] = []
-    for line in node.stdout:
-        said.append(line.strip())
-        if STARTED in line:
-            break
-    else:
-        last = next((line for line in reversed(said) if line), "it said nothing")
-        raise BadInputError(f"this machine could not join the Ray cluster at {address}: {last}")
     try:
+        _wait_until_started(node, address)
         yield
     finally:
         node.terminate()
-        node.stdout.close()
         try:
             node.wait(LEAVING_SECONDS)
         except subprocess.TimeoutExpired:
             node.kill()
+            node.wait()
+
+
+def _wait_until_started(node: subprocess.Popen[str], address: str) -> None:
+    assert node.stdout is not None
+    said: list[str] = []
+    for line in node.stdout:
+        if STARTED in line:
+            return
+        said.append(line.strip())
+    last = next((line for line in reversed(said) if line), "it said nothing")
+    raise BadInputError(f"this machine could not join the Ray cluster at {address}: {last}")
 
 
 def _end_with_parent() -> None:

@@ -49,7 +49,7 @@ def measure(
         smallest = min(totals, key=lambda node: totals[node])
         probe = _on(smallest, _measured, 1).remote(
             data.model_dump_json(),
-            carried_data(data),
+            carried_data(data) if len(ray.nodes()) > 1 else None,
             [config.model_dump_json() for config in configs],
             replicates,
             meter,

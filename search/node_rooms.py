@@ -15,7 +15,7 @@ class NodeRoom(NamedTuple):
 
     def trials(self, cpus_per_trial: float, gpus_per_trial: float) -> int:
         """Return how many trials fit on it."""
-        fitting = int(self.cpus / cpus_per_trial)
+        fitting = _times(self.cpus, cpus_per_trial)
         if gpus_per_trial:
             fitting = min(fitting, _trials_on_gpus(self.gpus, gpus_per_trial))
         return fitting
@@ -42,5 +42,10 @@ def trials_that_fit(rooms: Sequence[NodeRoom], cpus_per_trial: float, gpus_per_t
 
 def _trials_on_gpus(gpus: float, share: float) -> int:
     if share >= 1:
-        return int(gpus / share)
-    return int(gpus) * int(1 / share)
+        return _times(gpus, share)
+    return int(gpus) * _times(1, share)
+
+
+def _times(whole: float, part: float) -> int:
+    """Return how often a part fits, of fractions that floats do not hold exactly."""
+    return int(whole / part + 1e-9)

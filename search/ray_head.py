@@ -67,7 +67,11 @@ class HeadWatch:
         while unanswered < LOOKS_WITHOUT_ANSWER:
             if self._closed.wait(LOOK_SECONDS):
                 return
-            unanswered = 0 if self._head.answers() else unanswered + 1
+            try:
+                unanswered = 0 if self._head.answers() else unanswered + 1
+            except ConnectionRefusedError:
+                # It has ended; another one that may be started in its place knows no nodes.
+                break
         self._gone.set()
         if not self._closed.wait(DRIVER_SECONDS):
             print(self._words, file=sys.stderr, flush=True)

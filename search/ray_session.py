@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import ray
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
+from ray.core.generated.gcs_pb2 import GcsNodeInfo  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RaySystemError
 
 import dlf
@@ -57,11 +58,24 @@ class Head(NamedTuple):
         return cls(host.strip("[]"), int(port))
 
     def answers(self) -> bool:
-        """Tell whether anything listens there."""
+        """Tell whether anything listens there.
+
+        Raises:
+            ConnectionRefusedError: when the machine says that nothing does.
+        """
         try:
             with socket.create_connection(self, timeout=CONNECT_SECONDS):
                 return True
+        except ConnectionRefusedError:
+            raise
         except OSError:
+            return False
+
+    def is_there(self) -> bool:
+        """Tell the same, without a difference between silence and a refusal."""
+        try:
+            return self.answers()
+        except ConnectionRefusedError:
             return False
 
     def __str__(self) -> str:
@@ -114,7 +128,7 @@ def _enter(address: str, held: ExitStack) -> None:
             "of the head itself, such as ray-head:6379"
         )
     head = Head.parse(address)
-    if not head.answers():
+    if not head.is_there():
         raise BadInputError(
             f"no Ray head answers at {head}: start it there with ray start --head, or correct "
             f"--ray-address or ${ADDRESS_VARIABLE}"
@@ -123,7 +137,10 @@ def _enter(address: str, held: ExitStack) -> None:
         client = GcsClient(address=str(head))
         _refuse_other_versions(client, head)
         here = any(
-            Path(node.raylet_socket_name).exists() for node in client.get_all_node_info().values()
+            Path(node.raylet_socket_name).exists()
+            for node in client.get_all_node_info().values()
+            # The socket of a node that was killed stays where it was.
+            if node.state == GcsNodeInfo.GcsNodeState.ALIVE
         )
     except (AuthenticationError, RaySystemError, ray.exceptions.RpcError) as error:
         raise BadInputError(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dlf.command import BadInputError
 from search.arguments import AUTO, GpusPerTrial
-from search.cluster_nodes import refuse_other_versions, training_nodes
+from search.cluster_nodes import refuse_other_versions
 from search.node_rooms import rooms_of_nodes, trials_that_fit
 from tracking.console import say_on_stderr
 
@@ -93,14 +93,14 @@ def fit_resources(
             )
         if not waits:
             waits = True
-            most = ", ".join(_words(room.cpus, room.gpus) for room in rooms)
+            there = ", ".join(_words(room.cpus, room.gpus) for room in rooms if room.cpus)
             tell(
-                f"waiting for a node with room for a trial of {_words(cpus_per_trial, share)}; the "
-                f"nodes of the cluster have {most}"
+                f"waiting for a node with room for a trial of {_words(cpus_per_trial, share)}; "
+                f"there are nodes of {there or 'no CPUs at all'}"
             )
         time.sleep(LOOK_SECONDS)
     if cluster:
-        refuse_other_versions(training_nodes())
+        refuse_other_versions()
     return Resources(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=share,

@@ -29,7 +29,8 @@ class SecondChances:
         self._cluster = cluster
         self._losses: dict[int, list[int]] = {}
         """by trial: the epoch at which it lost a node, for every loss"""
-        self._died: set[int] = set()
+        self._deaths: dict[int, list[int]] = {}
+        """by trial: the epoch after which its process died, for every death"""
         self._halved: dict[int, int] = {}
         """by trial: the batch size with which it ran out of memory"""
 
@@ -38,10 +39,8 @@ class SecondChances:
         match failure.kind:
             case FailureKind.NODE:
                 return self._elsewhere(plan, epoch)
-            case FailureKind.PROCESS if self._cluster and plan.number not in self._died:
-                # Of a node that is killed Ray sometimes hears only that the process has died.
-                self._died.add(plan.number)
-                return SecondChance(plan, f"begun again after epoch {epoch}: {failure.reason}")
+            case FailureKind.PROCESS if self._cluster:
+                return self._after_a_death(failure, plan, epoch)
             case FailureKind.GPU_MEMORY if plan.number not in self._halved:
                 return self._with_half_the_batch(plan, epoch)
         return None
@@ -62,6 +61,14 @@ class SecondChances:
         if losses.count(epoch) > LOSSES_AT_ONE_EPOCH:
             return None
         return SecondChance(plan, f"its node died after epoch {epoch}, and it went on elsewhere")
+
+    def _after_a_death(self, failure: Failure, plan: TrialPlan, epoch: int) -> SecondChance | None:
+        """Give a chance: of a node that is killed Ray may hear only that the process has died."""
+        deaths = self._deaths.setdefault(plan.number, [])
+        deaths.append(epoch)
+        if deaths.count(epoch) > 1:
+            return None
+        return SecondChance(plan, f"begun again after epoch {epoch}: {failure.reason}")
 
     def _with_half_the_batch(self, plan: TrialPlan, epoch: int) -> SecondChance | None:
         halved = halved_batch(plan.config)

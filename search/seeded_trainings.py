@@ -75,6 +75,7 @@ class SeededTrainings(TrialSource):
         self._before = frozenset(self.ended)
         self._handed_out = set(self.ended)
         self._under_way: dict[int, list[EpochRecord]] = {}
+        self._notes: dict[int, list[str]] = {}
 
     @property
     def ended_before(self) -> Mapping[int, Outcome]:
@@ -116,6 +117,7 @@ class SeededTrainings(TrialSource):
             outcome=outcome,
             history=history,
             predictions=predictions,
+            notes=tuple(self._notes.pop(number, [])),
         )
         try:
             self._kept.keep(training)
@@ -131,7 +133,8 @@ class SeededTrainings(TrialSource):
         return {number: outcome}
 
     def note(self, number: int, text: str) -> None:
-        """Keep nothing: what is lacking in the end says so itself."""
+        """Keep it with the training."""
+        self._notes.setdefault(number, []).append(text)
 
     def number_of(self, entrant: Entrant, index: int) -> int:
         """Return the number of a training."""

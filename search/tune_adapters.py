@@ -45,8 +45,8 @@ class BrakePulledError(BaseException):
 class Brake(NotRestored, Stopper):
     """Ends Tune between two of its events, and keeps why.
 
-    Now and then, and always, it looks whether the search may go on; what `look` or `look_always`
-    raises is a cause like others.
+    It asks whether the search may go on: `look_always` before everything it does, `look` now and
+    then. What they raise is a cause like others.
     """
 
     def __init__(self, look: Callable[[], None], look_always: Callable[[], None]) -> None:
@@ -117,7 +117,9 @@ class Books:
             self.log.ended(number, "ERROR")
             self.ledger.end(key, self.chances.reason(failure, plan))
         else:
-            self.report(key, result)
+            # What stopped a trial was entered when it came.
+            if record_of(result).epoch > self.ledger.epoch(key):
+                self.report(key, result)
             self.log.ended(number, "TERMINATED")
             self.ledger.end(key)
         if not self.keep_checkpoints:
@@ -126,7 +128,10 @@ class Books:
     def fail(self, key: str, trial: Trial) -> None:
         """Keep why a trial failed, with the stack of one that hung."""
         failure = failure_of(trial)
-        stack = take_stack(self.checkpoints, self.ledger.number(key))
+        if failure.kind is FailureKind.NODE:
+            stack = ""
+        else:
+            stack = take_stack(self.checkpoints, self.ledger.number(key))
         if stack:
             reason = f"it hung, and was ended, at {hanging_place(stack)}"
             failure = Failure(FailureKind.RAISED, reason)

@@ -42,23 +42,32 @@ def parameters_after(
     planted_split: Callable[..., Split],
     tiny_config: Config,
     tiny_sizes: InputSizes,
-) -> Callable[[Config], Tensor]:
-    """Train some steps on the same clips in the same order, however they are cut into batches."""
+) -> Callable[..., Tensor]:
+    """Train some steps on the same clips in the same order, however they are cut into batches.
 
-    def train(config: Config) -> Tensor:
-        recipe = config.training
+    Each configuration goes on with what the one before it came to.
+    """
+
+    def train(*configs: Config) -> Tensor:
+        recipe = configs[0].training
         split = planted_split(recipe.batch_size * recipe.accumulation * STEPS, seed=3)
         torch.manual_seed(0)
-        model = DLF(config.model, tiny_sizes)
-        optimisation = Optimisation(model, config, "cpu")
-        clips = Clips(split, tiny_sizes, config, "cpu")
-        orders = torch.arange(len(clips)).split(config.training.batch_size)
-        optimisation.begin_epoch(len(orders))
-        for rows in orders:
-            batch = clips.batch(rows.numpy())
-            inputs = {m: x._replace(values=x.values.double()) for m, x in batch.inputs.items()}
-            optimisation.learn(Batch(inputs, batch.labels.double()))
-        assert optimisation.state()["steps"] == STEPS
+        model = DLF(configs[0].model, tiny_sizes)
+        state = None
+        for config in configs:
+            optimisation = Optimisation(model, config, "cpu")
+            if state is not None:
+                optimisation.restore(state)
+            clips = Clips(split, tiny_sizes, config, "cpu")
+            orders = torch.arange(len(clips)).split(config.training.batch_size)
+            optimisation.begin_epoch(len(orders))
+            for rows in orders:
+                batch = clips.batch(rows.numpy())
+                inputs = {m: x._replace(values=x.values.double()) for m, x in batch.inputs.items()}
+                optimisation.learn(Batch(inputs, batch.labels.double()))
+            state = optimisation.state()
+        assert state is not None
+        assert state["steps"] == STEPS * len(configs)
         return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
     return train
@@ -89,6 +98,17 @@ def test_the_steps_are_the_same(
     expected, found = parameters_after(whole), parameters_after(half)
     # Some gradients are zero but for their rounding, by which Adam divides.
     assert moved_apart(found, expected) < 0.01
+
+
+def test_a_training_that_goes_on_with_half_the_batch_takes_the_steps_that_it_would_have_taken(
+    parameters_after: Callable[..., Tensor], tiny_config: Config
+) -> None:
+    whole = tiny_config.with_values(ADDITIVE | RECIPES[0])
+    half = halved_batch(whole)
+    assert half is not None
+    expected = parameters_after(whole, whole, whole)
+    assert moved_apart(parameters_after(whole, half, half), expected) < 0.01
+    assert moved_apart(parameters_after(whole, half, whole), expected) < 0.01, "and back again"
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,15 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dlf.data import read_manifest
 from dlf.text.source import TextSource
-from search import carried_data as carrying
 from search.carried_data import carried_data
 from search.checkpoints import Checkpoints
-from search.cluster_nodes import training_nodes
+from search.cluster_nodes import NodeQuestion, answers, ask, training_nodes
 from search.engine import run_trials
 from search.ledger import TrialLedger
 from search.resources import Resources
@@ -35,24 +35,24 @@ def data(tiny_data: Path, tmp_path: Path) -> TrialData:
     )
 
 
-def test_what_every_node_sees_is_not_carried(data: TrialData) -> None:
-    assert carried_data(data) is None
-
-
-def test_a_node_tells_whether_it_sees_the_data(data: TrialData) -> None:
-    nodes = training_nodes()
-    assert carrying.seen_by(data, nodes)
+def test_a_node_tells_whether_it_sees_the_data(data: TrialData, tmp_path: Path) -> None:
+    question = NodeQuestion(checkpoints=Checkpoints(folder=tmp_path), mark="none", data=data)
+    assert [report.sees_data for report in answers(_asked(question))] == [True]
     shutil.rmtree(data.data_dir)
-    assert not carrying.seen_by(data, nodes)
+    (report,) = answers(_asked(question))
+    assert not report.sees_data
+    assert not report.sees_checkpoints
+
+
+def _asked(question: NodeQuestion) -> list[Any]:
+    return [ask(node, question) for node in training_nodes()]
 
 
 def test_trials_train_on_what_was_carried_without_a_file(
     data: TrialData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a node without the data folder: it is taken away before the first worker begins."""
-    monkeypatch.setattr(carrying, "seen_by", lambda *_: False)
     carried = carried_data(data)
-    assert carried is not None
     assert carried.train.raw_text == []
     shutil.rmtree(data.data_dir)
     monkeypatch.setattr("search.engine.carried_data", lambda _: carried)

@@ -49,6 +49,7 @@ def test_a_process_that_dies_is_a_fault_on_one_machine_and_perhaps_none_on_a_clu
     first = chances.after(PROCESS, plan, 1)
     assert first is not None
     assert first.note == "begun again after epoch 1: the worker process died"
+    assert chances.after(PROCESS, plan, 2) is not None, "it has come further"
     assert chances.after(PROCESS, plan, 2) is None
     assert chances.after(PROCESS, _plan(4), 2) is not None
     assert chances.reason(PROCESS, plan) == PROCESS.reason

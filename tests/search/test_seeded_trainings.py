@@ -74,7 +74,6 @@ def test_every_entrant_is_trained_on_every_seed_once(made_up: MadeUpTrainings) -
             whose.config,
             whose.max_epochs,
         )
-        assert not plan.resumed
     assert source.under_way == [10, 11, 12, 13, 14, 15]
 
 
@@ -148,10 +147,14 @@ def test_failures_are_told_by_entrant_the_first_of_each(made_up: MadeUpTrainings
     }
 
 
-def test_a_training_that_left_a_checkpoint_goes_on_from_it(made_up: MadeUpTrainings) -> None:
-    (made_up.checkpoints.folder / "trial-2").mkdir(parents=True)
-    resumed = [plan.number for plan in all_plans(source_of(made_up)) if plan.resumed]
-    assert resumed == [2]
+def test_what_befell_a_training_is_kept_with_it(made_up: MadeUpTrainings) -> None:
+    source = source_of(made_up)
+    all_plans(source)
+    source.note(4, "its node died")
+    source.end(4, failed("it hung"))
+    source.end(3, failed("it hung"))
+    kept = made_up.kept.read()
+    assert (kept[4].notes, kept[3].notes) == (("its node died",), ())
 
 
 def test_epochs_that_are_reported_again_are_kept_once(made_up: MadeUpTrainings) -> None:
