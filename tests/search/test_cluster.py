@@ -117,16 +117,34 @@ def test_data_that_no_node_sees_is_carried_and_checkpoints_that_none_sees_are_re
 def test_a_node_with_other_versions_is_refused(
     cluster: RayCluster, search: Search, tmp_path: Path
 ) -> None:
-    older = tmp_path / "older" / "safetensors-0.0.1.dist-info"
-    older.mkdir(parents=True)
-    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: safetensors\nVersion: 0.0.1\n")
-    cluster.add_node(PYTHONPATH=str(older.parent))
+    cluster.add_node(PYTHONPATH=_older_packages(tmp_path))
     words = search.words("--trials", 1, "--ray-address", cluster.address)
     done = _run(words, folder=tmp_path)
     assert done.returncode == 2
     assert "safetensors 0.0.1 (here " in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not search.place.folder.exists()
+
+
+def test_a_node_that_joins_with_other_versions_ends_the_search(
+    cluster: RayCluster, search: Search, tmp_path: Path
+) -> None:
+    cluster.add_node()
+    with on(cluster, search, *LONG, "--trials", 50) as process:
+        assert process.stderr is not None
+        err = Told(process.stderr)
+        wait_until(lambda: _epochs(search) >= 1)
+        cluster.add_node(PYTHONPATH=_older_packages(tmp_path))
+        assert process.wait(SECONDS) == 1
+    assert "a node has joined that will not do: the node " in err.text
+    assert "safetensors 0.0.1 (here " in err.text
+
+
+def _older_packages(folder: Path) -> str:
+    older = folder / "older" / "safetensors-0.0.1.dist-info"
+    older.mkdir(parents=True)
+    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: safetensors\nVersion: 0.0.1\n")
+    return str(older.parent)
 
 
 def test_a_head_that_is_lost_ends_the_search_in_words(cluster: RayCluster, search: Search) -> None:

@@ -117,7 +117,7 @@ def test_a_store_that_kept_one_waiting_in_vain_is_not_asked_for_as_long_again(
     monkeypatch.setattr("tracking.remote_folder._opened", silent)
     for at, times in ((100.0, 1), (110.0, 1), (119.9, 1), (120.0, 2), (139.9, 2), (141.0, 3)):
         clock[0] = at
-        with pytest.raises(OSError, match="^no answer$"):
+        with pytest.raises(OSError, match=r"^no answer$"):
             folder.child(f"study-{at}").look()
         assert len(asked) == times
 
