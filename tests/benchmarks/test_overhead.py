@@ -19,6 +19,9 @@ def run(*flags: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, SCRIPT, *flags], capture_output=True, text=True)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
     done = run("--json", *SMALL)

@@ -31,6 +31,9 @@ def run(*flags: str) -> str:
     return done.stdout
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def measured() -> dict[str, dict[str, float]]:
     output = run("--json")

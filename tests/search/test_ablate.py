@@ -253,7 +253,7 @@ def test_a_dry_run_trains_nothing_and_leaves_nothing(place: Ablated) -> None:
 def begun(place: Ablated) -> None:
     """Leave the ablation as a process does that was killed before its first training."""
 
-    def die(*_: Any) -> None:
+    def die(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     with patch("search.seeded_run.run_trials", die):

@@ -145,6 +145,7 @@ def test_a_trials_configuration_is_an_artifact_that_can_be_read_back(searched: S
     assert all(config in asked for config in configs)
 
 
+@pytest.mark.slow
 def test_a_search_reads_no_test_split(searched: Searched, tiny_data: Path, tmp_path: Path) -> None:
     assert searched.ask("select count(*) from metrics where key like 'test/%'") == [(0,)]
     shutil.copytree(tiny_data / "synthetic", tmp_path / "synthetic")
@@ -167,6 +168,7 @@ def test_a_study_of_that_name_is_refused_and_left_alone(searched: Searched) -> N
     assert len(searched.study.trials) == before
 
 
+@pytest.mark.slow
 def test_the_best_configuration_is_promoted(searched: Searched) -> None:
     done = run("search/promote.py", *searched.flags, *map(str, FEW), cwd=searched.folder)
     assert done.code == 0, done.err
@@ -222,6 +224,7 @@ def test_a_dry_run_shows_the_space_and_leaves_nothing(tiny_data: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_closes_its_study_and_says_130(
     tiny_data: Path, tmp_path: Path
 ) -> None:
@@ -301,6 +304,7 @@ def test_an_output_that_cannot_be_written_leaves_no_run(tiny_data: Path, tmp_pat
     assert not (tmp_path / "mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_a_search_in_which_every_trial_fails_says_so(tiny_data: Path, tmp_path: Path) -> None:
     content = synthetic.generate(0)
     for fields in content.values():

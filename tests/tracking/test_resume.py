@@ -61,6 +61,7 @@ def test_a_recording_that_is_killed_again_and_again_is_whole_in_the_end(
     assert tuple(trial.outcome for trial in trials.values()) == OUTCOMES
 
 
+@pytest.mark.slow
 def test_a_recording_that_dies_after_any_request_is_whole_in_the_end(
     sqlite_location: TrackingLocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_server_may_die_in_the_middle(mortal_server: MlflowServer, journal_fil
     check(location, "server")
 
 
+@pytest.mark.slow
 def test_what_a_server_that_stays_away_lacks_is_sent_on_resume(
     mortal_server: MlflowServer, journal_file: Path
 ) -> None:

@@ -251,6 +251,7 @@ KILLED = (
 )
 
 
+@pytest.mark.slow
 def test_a_killed_encoding_goes_on_and_comes_to_the_same(
     data_dir: Path, minilm: Encoder, monkeypatch: pytest.MonkeyPatch, counted: list[int]
 ) -> None:
