@@ -18,9 +18,10 @@ import tracking.sync
 from search.checkpoints import STATE_FILE, Checkpoints
 from search.study_records import NOTES
 from tests.support.commands import ROOT
+from tests.support.processes import processes
 from tests.support.promotions import FEW
 from tests.support.s3_server import SECRET, S3Server
-from tests.support.searches import Search, clear_ray, resume_to_the_end, run_here
+from tests.support.searches import Search, clear_ray, resume_to_the_end, run_here, wait_until
 from tests.support.small_models import SMALL
 from tracking.remote_folder import RemoteFolder
 
@@ -77,6 +78,13 @@ def secrets_in(folder: Path) -> list[str]:
     return [path.name for path in files if SECRET.encode() in path.read_bytes()]
 
 
+def workers_of(driver: int) -> set[int]:
+    """Return the processes that train for a driver: children of a child, the raylet."""
+    there = processes()
+    children = {process.pid for process in there if process.parent == driver}
+    return {p.pid for p in there if p.parent in children and p.words[0].startswith("ray::")}
+
+
 @slow
 def test_a_study_is_read_resumed_and_promoted_without_its_working_copy(
     machine: Callable[..., Machine],
@@ -126,7 +134,11 @@ def test_a_killed_search_goes_on_from_another_machine(
     first, second = machine("first", at_once=2), machine("second", at_once=2)
     with first.search.running("--trials", 20, "--max-epochs", 3) as driver:
         first.search.wait_for_epochs(8, driver)
+        workers = workers_of(driver.pid)
+        assert workers
         os.killpg(driver.pid, signal.SIGKILL)
+    # One that is at an epoch still writes its checkpoint.
+    wait_until(lambda: workers.isdisjoint(process.pid for process in processes()))
     states = first.search.states
     assert "COMPLETE" in states
     *whole, damaged = (n for n in first.checkpoints.numbers() if states[n] == "RUNNING")
