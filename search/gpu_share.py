@@ -70,7 +70,7 @@ def share_of(measured: Measured, most: int) -> GpuShare:
 def most_on_a_gpu(rooms: Sequence[NodeRoom], cpus_per_trial: float) -> int:
     """Return how many trials may share a GPU at most, by the CPUs of the nodes that have any."""
     with_gpus = [room for room in rooms if room.gpus]
-    by_cpus = max(int(room.cpus / cpus_per_trial / room.gpus) for room in with_gpus)
+    by_cpus = max((int(room.cpus / cpus_per_trial / room.gpus) for room in with_gpus), default=1)
     return max(1, min(by_cpus, MOST_AT_ONCE))
 
 

@@ -46,6 +46,8 @@ def measure(
     try:
         sizes = {node: _on(node, _total, ANY_PART).remote(meter) for node in _nodes_with_gpus()}
         totals = dict(zip(sizes, ray.get(list(sizes.values())), strict=True))
+        if not totals:
+            raise WorkFailedError("the nodes with GPUs were lost before anything was measured")
         smallest = min(totals, key=lambda node: totals[node])
         probe = _on(smallest, _measured, 1).remote(
             data.model_dump_json(),
