@@ -100,10 +100,11 @@ def storage_to_give(storage: str | None) -> str | None:
 def _storage(url: str) -> str:
     """Refuse an address that is cut within its password, which errors would show the rest of."""
     user, _, host = url.partition("://")[2].partition("?")[0].partition("@")
-    if not user.startswith("/") and ("@" in host or any(letter.isspace() for letter in user)):
+    cut = "@" in host or any(letter.isspace() for letter in user) or (host and "/" in user)
+    if not user.startswith("/") and cut:
         raise BadInputError(
-            "the --storage has a space or a second @ in it, which is written %20 or %40, in "
-            "passwords too"
+            "the --storage has a space, a slash or a second @ in its user or password, which are "
+            "written %20, %2F and %40"
         )
     return url
 

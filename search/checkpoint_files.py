@@ -11,8 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from dlf.command import one_line
 from dlf.whole_file import replaced_whole
 from tracking.remote_folder import RemoteFolder
+
+
+class CheckpointsAwayError(OSError):
+    """The file system of the checkpoints does not answer; what lies there may be whole."""
 
 
 class CheckpointFiles(ABC):
@@ -95,9 +100,16 @@ class RemoteFiles(CheckpointFiles):
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
-        """Fetch it, then read it here."""
+        """Fetch it, then read it here; raises `CheckpointsAwayError` when nobody answers."""
         with TemporaryFile() as file:
-            self._folder.download(name, file)
+            try:
+                self._folder.download(name, file)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                raise CheckpointsAwayError(
+                    f"{self.shown(name)} cannot be reached: {one_line(error)}"
+                ) from error
             file.seek(0)
             yield file
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import one_line, reason_of
-from search.checkpoint_files import CheckpointFiles, LocalFiles, RemoteFiles
+from search.checkpoint_files import CheckpointFiles, CheckpointsAwayError, LocalFiles, RemoteFiles
 from tracking.remote_folder import RemoteFolder
 
 STATE_FILE = "training.pt"
@@ -75,6 +75,7 @@ class Checkpoints(BaseModel):
 
         Raises:
             DamagedCheckpointError: when its file is not what was written.
+            CheckpointsAwayError: when nobody can tell, for want of an answer.
         """
         name = f"{_folder_of(number)}/{PREDICTIONS_FILE}"
         shown = self._files.shown(name)
@@ -83,6 +84,8 @@ class Checkpoints(BaseModel):
                 predictions: NDArray[np.float32] = np.lib.format.read_array(file)
         except FileNotFoundError:
             return None
+        except CheckpointsAwayError:
+            raise
         except DAMAGE_OF_ARRAYS as error:
             raise DamagedCheckpointError(f"{shown} cannot be read: {one_line(error)}") from error
         if predictions.ndim != 2 or predictions.dtype != np.float32:
@@ -94,6 +97,7 @@ class Checkpoints(BaseModel):
 
         Raises:
             DamagedCheckpointError: when its file is not what was written.
+            CheckpointsAwayError: when nobody can tell, for want of an answer.
         """
         name = f"{_folder_of(number)}/{STATE_FILE}"
         shown = self._files.shown(name)
@@ -107,6 +111,8 @@ class Checkpoints(BaseModel):
                 state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
         except FileNotFoundError:
             return None
+        except CheckpointsAwayError:
+            raise
         except DAMAGE as error:
             raise DamagedCheckpointError(f"{shown} cannot be read: {one_line(error)}") from error
         return state

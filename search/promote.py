@@ -13,6 +13,7 @@ registered in MLflow as dlf-<dataset> under the alias `champion`.
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from tracking.passwords import hide_passwords_in_process_list
@@ -26,7 +27,7 @@ from dlf.data import prepare_dataset
 from search.arguments import storage_to_give
 from search.checkpoints import Checkpoints
 from search.conclusion import conclude
-from search.driver_lock import hold_study
+from search.driver_lock import StudyLock, hold_study
 from search.gpu_share import settle_share, tell_unmeasured
 from search.next_steps import resume_command
 from search.promotion import Promotion
@@ -59,8 +60,7 @@ def main() -> int:
     location = resolve(request.tracking_uri)
     contact = None if request.dry_run else FirstContact(location)
     with ExitStack() as held:
-        if not request.dry_run:
-            held.enter_context(alone(request, place))
+        lock = None if request.dry_run else held.enter_context(alone(request, place))
         output.fetch()
         plan, former = plan_promotion(request, place, opened, location)
         cluster = held.enter_context(ray_session(request.ray_address))
@@ -70,7 +70,7 @@ def main() -> int:
             request.max_concurrent,
             cluster=cluster,
         )
-        if contact is None:
+        if contact is None or lock is None:
             tell_unmeasured(request, resources)
             print(describe(plan, resources))
             return EXIT_DONE
@@ -82,18 +82,25 @@ def main() -> int:
         if former is None and waiting is not None:
             print(f"{waiting.folder} was broken off; --resume goes on with it", file=sys.stderr)
         folder = former or PromotionFolder.new(place.folder, plan)
-        return promote(request, place, opened, plan, folder, resources, location)
+        return promote(request, place, lock, opened, plan, folder, resources, location)
 
 
 @contextmanager
-def alone(request: PromotionRequest, place: StudyPlace) -> Iterator[None]:
+def alone(request: PromotionRequest, place: StudyPlace) -> Iterator[StudyLock]:
     """Be the only promotion of a study: two at once would both find the test split unread."""
     folder = place.folder / "promotions"
     make_folder(folder)
-    # Those of other machines meet in the folder, unless it is only a working copy.
-    storage = None if request.output.remote is None else request.storage
-    with hold_study(folder, storage, f"{place.name} (its promotions)"):
-        yield
+    with hold_study(folder, request.storage, f"{place.name} (its promotions)") as lock:
+        yield lock
+
+
+def refuse_if_not_alone(lock: StudyLock, study: str) -> None:
+    """Raise `WorkFailedError` when another promotion has begun while a database was away."""
+    if not lock.still_held():
+        raise WorkFailedError(
+            f"another promotion of the study {study!r} has begun while its database was away; "
+            "--resume goes on when that has ended"
+        )
 
 
 def refuse_other_data(request: PromotionRequest, opened: OpenStudy) -> None:
@@ -123,6 +130,7 @@ def describe(plan: PromotionPlan, resources: Resources) -> str:
 def promote(
     request: PromotionRequest,
     place: StudyPlace,
+    lock: StudyLock,
     opened: OpenStudy,
     plan: PromotionPlan,
     folder: PromotionFolder,
@@ -142,9 +150,15 @@ def promote(
     )
     mlflow = MlflowRecorder(location, record, folder.folder / TRACKING_FILE, tell=tell)
     place.patience.tell = tell
-    place.patience.hold_out("the promotion")
+    look = partial(refuse_if_not_alone, lock, request.study)
+    place.patience.hold_out("the promotion", look)
     mlflow.ready()
     output = request.output.of(request.study)
+
+    def mend_study() -> None:
+        place.patience.run(look)
+        place.mend()
+
     watching = [*output.recorders(tell), *onlookers]
     promotion = Promotion(
         study=opened.study,
@@ -158,7 +172,7 @@ def promote(
         mlflow=mlflow,
         onlookers=watching,
         tell=tell,
-        mend_study=place.mend,
+        mend_study=mend_study,
     )
     summary, done = Summary(ending=Ending.FAILED), False
     try:

@@ -4,6 +4,7 @@ Nothing here imports Optuna or MLflow: a worker trains and reports, the driver d
 """
 
 from contextlib import AbstractContextManager
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from dlf.data import joined, seal_test_split
 from dlf.replicates import Replicates
 from dlf.text.finetuned import pretrained_encoder
 from dlf.training import EpochRecord, Training
+from search.checkpoint_files import CheckpointsAwayError
 from search.checkpoints import Checkpoints, DamagedCheckpointError
 from search.gpu_memory import limit_memory
 from search.resources import Resources
@@ -29,6 +31,9 @@ from tracking.records import TrialFacts
 PLAN, WORKPLACE = "plan", "workplace"
 RECORD, NOTES, FACTS = "record", "notes", "facts"
 OBJECTIVE = "valid/best_mae"
+
+AWAY_SECONDS, RETRY_SECONDS = 600.0, 2.0
+"""for how long a file system is waited for that may have the checkpoint of a trial"""
 
 
 class Workplace(BaseModel):
@@ -127,7 +132,7 @@ class DLFTrainable(tune.Trainable):
     def _restore(self) -> None:
         """Go on from the checkpoint that the trial has, if its driver or its node was lost."""
         try:
-            state = self._workplace.checkpoints.read(self._plan.number)
+            state = self._last_state()
         except DamagedCheckpointError as error:
             self._notes.append(f"trained again from the start: {one_line(error)}")
             return
@@ -139,6 +144,17 @@ class DLFTrainable(tune.Trainable):
             self._write_predictions()
         except OSError as error:
             self._notes.append(f"its predictions could not be written: {one_line(error)}")
+
+    def _last_state(self) -> dict[str, Any] | None:
+        """Read the checkpoint; one that cannot be reached now must not be trained over."""
+        deadline = monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                return self._workplace.checkpoints.read(self._plan.number)
+            except CheckpointsAwayError:
+                if monotonic() > deadline:
+                    raise
+                sleep(RETRY_SECONDS)
 
     def _keep(self) -> None:
         """Write the checkpoint; a trial that cannot have one is trained all the same."""

@@ -48,6 +48,10 @@ def resolve(tracking_uri: str | None) -> TrackingLocation:
     tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not tracking_uri:
         return _sqlite(Path("mlflow.db"))
+    if tracking_uri.partition("://")[2].partition("/")[0].count("@") > 1:
+        raise BadInputError(
+            "the tracking address has a second @ in its user or password, which is written %40"
+        )
     shown = without_password(tracking_uri)
     if tracking_uri.startswith(SQLITE_PREFIX):
         path = tracking_uri.removeprefix(SQLITE_PREFIX)

@@ -54,8 +54,9 @@ class MirrorRecorder(Recorder):
     def finish(self, summary: Summary) -> str | None:
         """Send what is left, and wait for it."""
         deadline = monotonic() + LAST_WAIT_SECONDS
-        while not (sent := self._send(deadline - monotonic(), even_if_away=True)):
-            if self._refused is not None or monotonic() > deadline:
+        while not (sent := self._send(LAST_WAIT_SECONDS, even_if_away=True)):
+            # A store that answers is waited for, however slow it is.
+            if self._refused is not None or (self._away and monotonic() > deadline):
                 break
             with self._news:
                 self._news.wait(1.0)

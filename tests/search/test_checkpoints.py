@@ -2,7 +2,8 @@
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from dlf.config import Config
 from dlf.data import open_split, read_manifest
 from dlf.metrics import compute_metrics
 from dlf.text.source import TextSource
-from search.checkpoint_files import CheckpointFiles, LocalFiles, RemoteFiles
+from search.checkpoint_files import CheckpointFiles, CheckpointsAwayError, LocalFiles, RemoteFiles
 from search.checkpoints import (
     PREDICTIONS_FILE,
     STATE_FILE,
@@ -254,3 +255,28 @@ def test_a_resumed_trial_writes_its_predictions_anew(
     mended = checkpoints.read_predictions(0)
     assert mended is not None
     assert compute_metrics(mended[0], labels).mae == reported[OBJECTIVE]
+
+
+def test_a_checkpoint_that_cannot_be_reached_is_waited_for_and_not_trained_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file system that is away for a moment has it still."""
+    answers: list[Any] = [CheckpointsAwayError("no answer"), CheckpointsAwayError("no answer"), 7]
+
+    def read(_: int) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    trial: Any = SimpleNamespace(
+        _workplace=SimpleNamespace(checkpoints=SimpleNamespace(read=read)),
+        _plan=SimpleNamespace(number=3),
+    )
+    monkeypatch.setattr("search.trainable.sleep", lambda _: None)
+    assert DLFTrainable._last_state(trial) == 7
+    assert answers == []
+    monkeypatch.setattr("search.trainable.AWAY_SECONDS", -1.0)
+    answers.append(CheckpointsAwayError("no answer"))
+    with pytest.raises(CheckpointsAwayError):
+        DLFTrainable._last_state(trial)

@@ -3,15 +3,20 @@
 import os
 import select
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
+from dlf.command import BadInputError
 from search.driver_lock import hold_study, holder_of
 from search.lost_connection import LostConnectionError
 from search.patience import Patience
 from search.postgres_lock import holder_of_name, name_of_holder, study_key
+from search.promote import alone
+from search.study import StudyPlace
 from search.study_lock import Holder
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.postgres import PostgresServer
@@ -119,3 +124,16 @@ def test_the_keys_of_studies_are_stable_and_their_own() -> None:
     keys = [study_key(f"mosi-{i}") for i in range(10_000)]
     assert len(set(keys)) == len(keys)
     assert -(2**63) <= min(keys) < 0 < max(keys) < 2**63
+
+
+def test_promotions_of_one_study_meet_in_postgres_whatever_their_folders(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    request: Any = SimpleNamespace(storage=postgres_url)
+    one, other = (StudyPlace("met", tmp_path / folder, postgres_url) for folder in "ab")
+    with (
+        alone(request, one),
+        pytest.raises(BadInputError, match="is held by process"),
+        alone(request, other),
+    ):
+        pass

@@ -72,16 +72,16 @@ def test_help_does_not_tell_its_password(
     assert "s3cr3t" not in said
 
 
-@pytest.mark.parametrize("password", ["s3@cr3t", "s3 cr3t"])
+@pytest.mark.parametrize("password", ["s3@cr3t", "s3 cr3t", "s3/cr3t"])
 def test_a_password_that_cuts_its_address_is_refused(
     password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"postgresql://anna:{password}@lab3/dlf"
-    with pytest.raises(BadInputError, match="%20 or %40") as refusal:
+    with pytest.raises(BadInputError, match="%20, %2F and %40") as refusal:
         storage_of("--storage", url)
     assert "cr3t" not in str(refusal.value)
     monkeypatch.setenv("DLF_STORAGE", url)
-    with pytest.raises(BadInputError, match="%20 or %40"):
+    with pytest.raises(BadInputError, match="%20, %2F and %40"):
         storage_of()
 
 
