@@ -90,7 +90,7 @@ class TrialLedger:
     def put_off(self, key: str, plan: TrialPlan) -> None:
         """Let a trial be begun once more, by another key, with the plan that it then has."""
         trial = self._under_way.pop(key)
-        trial.plan = plan
+        trial.plan = plan.model_copy(update={"begun": True})
         self._put_off.append(trial)
 
     def report(self, key: str, record: EpochRecord, facts: TrialFacts | None = None) -> bool:

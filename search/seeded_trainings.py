@@ -74,6 +74,7 @@ class SeededTrainings(TrialSource):
         """why trainings failed, by the entrant"""
         self._before = frozenset(self.ended)
         self._handed_out = set(self.ended)
+        self._begun = checkpoints.numbers()
         self._under_way: dict[int, list[EpochRecord]] = {}
         self._notes: dict[int, list[str]] = {}
 
@@ -167,6 +168,7 @@ class SeededTrainings(TrialSource):
             seeds=[self.seeds[index]],
             max_epochs=entrant.max_epochs,
             learning_rates=entrant.learning_rates,
+            begun=number in self._begun,
         )
 
     def trainings_of(self, entrant: Entrant) -> dict[int, EndedTraining]:

@@ -182,6 +182,7 @@ class StudyTrials(TrialSource):
             config=config,
             seeds=seeds,
             max_epochs=identity.max_epochs,
+            begun=resumed,
         )
 
     def _suggest(self, trial: Trial) -> dict[str, Value]:

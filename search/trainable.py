@@ -106,7 +106,8 @@ class DLFTrainable(tune.Trainable):
             self._training = Replicates(
                 [self._new_training(seed, data) for seed in self._plan.seeds]
             )
-            self._restore()
+            if self._plan.begun:
+                self._restore()
 
     def _watched(self) -> AbstractContextManager[None]:
         workplace = self._workplace
@@ -130,7 +131,7 @@ class DLFTrainable(tune.Trainable):
         )
 
     def _restore(self) -> None:
-        """Go on from the checkpoint that the trial has, if its driver or its node was lost."""
+        """Go on from the checkpoint of the trial, if it has one."""
         try:
             state = self._last_state()
         except DamagedCheckpointError as error:

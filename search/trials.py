@@ -25,6 +25,9 @@ class TrialPlan(BaseModel):
     max_epochs: int = Field(ge=1)
     learning_rates: Sequence[float] = ()
     """of a refit, one for each epoch: it learns from train and valid, and nothing is held out"""
+    begun: bool = False
+    """whether it was trained before, by a driver or on a node that was lost: it may have a
+    checkpoint, from which it goes on"""
 
 
 class Settled(BaseModel):

@@ -250,7 +250,8 @@ def test_a_resumed_trial_writes_its_predictions_anew(
     reported = DLFTrainable({WORKPLACE: place, PLAN: plan.model_dump_json()}).train()
     labels = open_split("synthetic", tiny_data, "valid").labels
     checkpoints.write_predictions(0, np.zeros((1, len(labels)), dtype=np.float32))
-    DLFTrainable({WORKPLACE: place, PLAN: plan.model_dump_json()})
+    resumed = plan.model_copy(update={"begun": True})
+    DLFTrainable({WORKPLACE: place, PLAN: resumed.model_dump_json()})
     torch.set_num_threads(threads)
     mended = checkpoints.read_predictions(0)
     assert mended is not None

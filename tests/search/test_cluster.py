@@ -56,7 +56,9 @@ def search(tiny_data: Path, tmp_path: Path) -> Search:
 
 @contextmanager
 def on(cluster: RayCluster, search: Search, *more: str | int) -> Iterator[subprocess.Popen[str]]:
-    with search.running("--ray-address", cluster.address, *more) as process:
+    # A Ray that this process holds beside the cluster turns tokens on for both.
+    tokens = {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH_")}
+    with search.running("--ray-address", cluster.address, *more, **tokens) as process:
         yield process
 
 

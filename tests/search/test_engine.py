@@ -225,7 +225,7 @@ def test_a_restored_trial_goes_on_as_if_nothing_had_happened(
     straight = [whole.train() for _ in range(EPOCHS)]
     workplace.checkpoints.discard(0)
     first.train()
-    second = FolderlessTrainable(config_of(workplace))
+    second = FolderlessTrainable(config_of(workplace, begun=True))
     restored = [second.train() for _ in range(EPOCHS)]
     torch.set_num_threads(threads)
     records = [
@@ -236,8 +236,8 @@ def test_a_restored_trial_goes_on_as_if_nothing_had_happened(
     assert [result["done"] for result in restored] == [False, False, True]
 
 
-def config_of(workplace: Workplace) -> dict[str, str]:
-    plan = plan_of(0, SMALL)
+def config_of(workplace: Workplace, *, begun: bool = False) -> dict[str, str]:
+    plan = plan_of(0, SMALL).model_copy(update={"begun": begun})
     return {WORKPLACE: workplace.model_dump_json(), PLAN: plan.model_dump_json()}
 
 

@@ -64,12 +64,14 @@ def test_what_was_finished_stays_as_it_was(simulated: SimulatedSearch) -> None:
     assert all(after[number] == trial for number, trial in before.items())
 
 
-def test_trials_under_way_go_on_first(simulated: SimulatedSearch) -> None:
+def test_trials_under_way_go_on_first_and_say_that_they_do(simulated: SimulatedSearch) -> None:
     killed(simulated, 7)
     source = simulated.source(Budget(trials=TRIALS))
     assert source.left_behind == {0, 1, 2}
     plans = [source.next_trial() for _ in range(4)]
-    assert [p.number for p in plans if isinstance(p, TrialPlan)] == [0, 1, 2, 3]
+    assert [(p.number, p.begun) for p in plans if isinstance(p, TrialPlan)] == [
+        *((0, True), (1, True), (2, True), (3, False))
+    ]
     assert [p.params for p in plans[:3]] == [t.params for t in simulated.study.trials[:3]]
 
 

@@ -147,6 +147,11 @@ def test_failures_are_told_by_entrant_the_first_of_each(made_up: MadeUpTrainings
     }
 
 
+def test_a_training_that_left_a_checkpoint_goes_on_from_it(made_up: MadeUpTrainings) -> None:
+    (made_up.checkpoints.folder / "trial-2").mkdir(parents=True)
+    assert [plan.number for plan in all_plans(source_of(made_up)) if plan.begun] == [2]
+
+
 def test_what_befell_a_training_is_kept_with_it(made_up: MadeUpTrainings) -> None:
     source = source_of(made_up)
     all_plans(source)
