@@ -167,9 +167,10 @@ def test_a_killed_search_goes_on_from_another_machine(
 
 @slow
 def test_a_store_that_is_silent_for_a_while_costs_the_search_nothing(
-    machine: Callable[..., Machine], s3_server: S3Server
+    machine: Callable[..., Machine], s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = machine("here")
+    monkeypatch.chdir(here.search.folder)
     with here.search.running("--trials", 8, "--max-epochs", 3) as driver:
         here.search.wait_for_epochs(4, driver)
         s3_server.fall_silent()
