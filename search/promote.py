@@ -60,7 +60,7 @@ def main() -> int:
     location = resolve(request.tracking_uri)
     contact = None if request.dry_run else FirstContact(location)
     with ExitStack() as held:
-        lock = None if request.dry_run else held.enter_context(alone(request, place))
+        lock = None if request.dry_run else held.enter_context(alone(place, request.storage))
         output.fetch()
         plan, former = plan_promotion(request, place, opened, location)
         cluster = held.enter_context(ray_session(request.ray_address))
@@ -86,11 +86,11 @@ def main() -> int:
 
 
 @contextmanager
-def alone(request: PromotionRequest, place: StudyPlace) -> Iterator[StudyLock]:
+def alone(place: StudyPlace, storage: str | None) -> Iterator[StudyLock]:
     """Be the only promotion of a study: two at once would both find the test split unread."""
     folder = place.folder / "promotions"
     make_folder(folder)
-    with hold_study(folder, request.storage, f"{place.name} (its promotions)") as lock:
+    with hold_study(folder, storage, f"{place.name} (its promotions)") as lock:
         yield lock
 
 

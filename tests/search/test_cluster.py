@@ -16,7 +16,7 @@ from search.study_records import NOTES
 from search.tune_log import TUNE_LOG_FILE
 from tests.support.commands import ROOT
 from tests.support.processes import processes
-from tests.support.ray_cluster import RayCluster, running_cluster
+from tests.support.ray_cluster import RayCluster, running_cluster, tokens
 from tests.support.searches import Search, wait_until
 
 pytestmark = pytest.mark.slow
@@ -56,9 +56,7 @@ def search(tiny_data: Path, tmp_path: Path) -> Search:
 
 @contextmanager
 def on(cluster: RayCluster, search: Search, *more: str | int) -> Iterator[subprocess.Popen[str]]:
-    # A Ray that this process holds beside the cluster turns tokens on for both.
-    tokens = {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH_")}
-    with search.running("--ray-address", cluster.address, *more, **tokens) as process:
+    with search.running("--ray-address", cluster.address, *more, **tokens()) as process:
         yield process
 
 

@@ -3,8 +3,6 @@
 import os
 import select
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import psycopg
 import pytest
@@ -129,11 +127,10 @@ def test_the_keys_of_studies_are_stable_and_their_own() -> None:
 def test_promotions_of_one_study_meet_in_postgres_whatever_their_folders(
     postgres_url: str, tmp_path: Path
 ) -> None:
-    request: Any = SimpleNamespace(storage=postgres_url)
     one, other = (StudyPlace("met", tmp_path / folder, postgres_url) for folder in "ab")
     with (
-        alone(request, one),
+        alone(one, postgres_url),
         pytest.raises(BadInputError, match="is held by process"),
-        alone(request, other),
+        alone(other, postgres_url),
     ):
         pass

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.commands import ROOT
 from tests.support.pretended_gpus import GPU_BYTES, NOTES, PEAK, TOGETHER
-from tests.support.ray_cluster import running_cluster
+from tests.support.ray_cluster import running_cluster, tokens
 from tests.support.searches import Search
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def searched(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Searc
                 *("--ray-address", cluster.address, *map(str, words)),
             ],
             cwd=ROOT,
-            env=kept,
+            env={**kept, **tokens()},
             capture_output=True,
             text=True,
             timeout=SECONDS,

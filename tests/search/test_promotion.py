@@ -325,7 +325,7 @@ def test_what_cannot_be_drawn_does_not_stop_the_promotion(study: Promoted) -> No
 
 
 def test_a_second_promotion_of_a_study_waits_for_the_first_to_end(study: Promoted) -> None:
-    with promote.alone(study.place):
+    with promote.alone(study.place, None):
         refused = study.promote(*FEW)
     assert refused.code == 2
     assert "its promotions" in refused.err

@@ -1,5 +1,6 @@
 """A Ray cluster on this machine: a head without CPUs, and nodes that can be added and killed."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,6 +30,14 @@ class RayCluster:
 
     def end(self) -> None:
         self._cluster.shutdown()
+
+
+def tokens() -> dict[str, str]:
+    """Return what a driver must have of this environment, where such a cluster asks for a token.
+
+    A Ray that this process holds beside the cluster turns tokens on for both.
+    """
+    return {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH_")}
 
 
 @contextmanager
