@@ -9,12 +9,13 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from search.resources import Resources
+from search.tune_adapters import NotRestored
 
 PATIENCE_SECONDS = 20.0
 """after which trials that should begin at once are told to be waiting"""
 
 
-class Waiting(Callback):
+class Waiting(NotRestored, Callback):
     """Knows which trials have begun on a node, and tells when none can."""
 
     def __init__(self, resources: Resources, tell: Callable[[str], None]) -> None:
@@ -23,10 +24,6 @@ class Waiting(Callback):
         self._begun: set[str] = set()
         self._since = monotonic()
         self._told = False
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave nothing behind when Tune pickles it for `Tuner.restore`, which we do not use."""
-        return {}
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
