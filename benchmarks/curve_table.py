@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from dlf.config import Value
-from search.identity import PAPER_TRIAL
-from search.space import Space
+from search.spaces.space import Space
+from search.study.identity import PAPER_TRIAL
 
 Floats = NDArray[np.float64]
 

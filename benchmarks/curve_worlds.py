@@ -17,7 +17,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from scipy.optimize import minimize
 
 from dlf.config import Value
-from search.space import Space
+from search.spaces.space import Space
 
 COMPONENTS = 2
 FLOOR = 0.75

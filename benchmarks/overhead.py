@@ -30,12 +30,12 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 from simulated_driver import Driven, MadeUpStudy, Unrecorded, drive, made_up_facts, made_up_record
 
-from search.checkpoints import Checkpoints
-from search.engine import run_trials
-from search.ray_session import ray_session
-from search.resources import Resources
-from search.space import Space
-from search.trainable import FACTS, NOTES, OBJECTIVE, RECORD, Workplace
+from search.cluster.ray_session import ray_session
+from search.engine.run_trials import run_trials
+from search.engine.trainable import FACTS, NOTES, OBJECTIVE, RECORD, Workplace
+from search.resources.allotment import Resources
+from search.spaces.space import Space
+from search.trial.checkpoints import Checkpoints
 from tracking.location import resolve
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders

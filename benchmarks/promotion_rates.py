@@ -26,7 +26,7 @@ from promotion_world import (
 from threadpoolctl import threadpool_limits
 
 from dlf.intervals import Floats, interval_of, redrawn_means, resampled_clips
-from search.comparison import Comparison, clearly_beats
+from search.seeded.comparison import Comparison, clearly_beats
 
 MARGIN = 0.03
 BETTER = (0.05, 0.1, 0.15, 0.2)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from search.comparison import FEWEST_SEEDS, Comparison, clearly_beats, compare
-from search.identity import PAPER_TRIAL
-from search.racing import leader, losers
+from search.promotion.racing import leader, losers
+from search.seeded.comparison import FEWEST_SEEDS, Comparison, clearly_beats, compare
+from search.study.identity import PAPER_TRIAL
 
 CLIPS = 229
 FINALISTS, SEEDS = 5, 5

@@ -15,9 +15,9 @@ from curve_table import CurveTable, RecordedTrial, TableHeader
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from search.identity import StudyIdentity
-from search.study import OpenStudy, SearchSettings, StudyPlace
-from search.study_records import own_trials
+from search.study.identity import StudyIdentity
+from search.study.open_study import OpenStudy, SearchSettings, StudyPlace
+from search.study.records import own_trials
 
 
 def main() -> None:

@@ -23,15 +23,15 @@ from simulated_driver import made_up_record
 
 from dlf.config import Config, Value
 from dlf.text.source import TextSource
-from search.budget import Budget, BudgetKeeper
-from search.identity import StudyIdentity
-from search.ledger import TrialLedger
-from search.samplers import SamplerName, make_sampler
-from search.schedulers import Stopping
-from search.space import Space
-from search.study_records import count_epochs
-from search.study_trials import StudyTrials
-from search.trials import TrialPlan
+from search.engine.ledger import TrialLedger
+from search.spaces.space import Space
+from search.study.budget import Budget, BudgetKeeper
+from search.study.identity import StudyIdentity
+from search.study.records import count_epochs
+from search.study.samplers import SamplerName, make_sampler
+from search.study.schedulers import Stopping
+from search.study.trials import StudyTrials
+from search.trial.plan import TrialPlan
 from tracking.recorder import Recorders
 
 SLOTS = 4

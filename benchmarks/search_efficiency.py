@@ -35,9 +35,9 @@ from replay import (
     replay,
 )
 
-from search.budget import Budget
-from search.samplers import SamplerName
-from search.schedulers import Stopping
+from search.study.budget import Budget
+from search.study.samplers import SamplerName
+from search.study.schedulers import Stopping
 
 BUDGETS = (120, 240, 480)
 """epochs after which the best MAE is noted"""

@@ -14,15 +14,15 @@ from dlf.config import Config
 from dlf.metrics import Metrics
 from dlf.text.source import TextSource
 from dlf.training import EpochLosses, EpochRecord
-from search.budget import Budget, BudgetKeeper
-from search.identity import StudyIdentity
-from search.ledger import TrialLedger
-from search.samplers import SamplerName, make_sampler
-from search.schedulers import SchedulerName, Stopping
-from search.space import Space
-from search.study import SearchSettings, StudyPlace
-from search.study_trials import StudyTrials
-from search.trials import TrialPlan
+from search.engine.ledger import TrialLedger
+from search.spaces.space import Space
+from search.study.budget import Budget, BudgetKeeper
+from search.study.identity import StudyIdentity
+from search.study.open_study import SearchSettings, StudyPlace
+from search.study.samplers import SamplerName, make_sampler
+from search.study.schedulers import SchedulerName, Stopping
+from search.study.trials import StudyTrials
+from search.trial.plan import TrialPlan
 from tracking.recorder import Recorder
 from tracking.records import Outcome, Summary, TrialFacts, TrialRecord
 

@@ -31,15 +31,15 @@ from dlf.config import Config
 from dlf.data import prepare_dataset
 from dlf.text.source import TextSource
 from dlf.training import EpochRecord
-from search.checkpoints import Checkpoints
-from search.engine import run_trials
-from search.kept_results import KeptResults
-from search.ledger import TrialLedger
-from search.ray_session import ray_session
-from search.resources import Resources
-from search.trainable import Workplace
-from search.trial_data import TrialData
-from search.trials import TrialPlan, TrialSource
+from search.cluster.ray_session import ray_session
+from search.engine.ledger import TrialLedger
+from search.engine.run_trials import run_trials
+from search.engine.trainable import Workplace
+from search.recording.kept_results import KeptResults
+from search.resources.allotment import Resources
+from search.trial.checkpoints import Checkpoints
+from search.trial.data import TrialData
+from search.trial.plan import TrialPlan, TrialSource
 from tracking.location import resolve
 from tracking.mlflow_connection import quiet_mlflow
 from tracking.mlflow_recorder import MlflowRecorder

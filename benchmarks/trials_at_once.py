@@ -32,14 +32,14 @@ from dlf.modalities import Modality
 from dlf.presets import preset
 from dlf.text.source import TextSource
 from dlf.training import EpochRecord
-from search.checkpoints import Checkpoints
-from search.engine import run_trials
-from search.ledger import TrialLedger
-from search.ray_session import ray_session
-from search.resources import Resources
-from search.trainable import Workplace
-from search.trial_data import TrialData
-from search.trials import TrialPlan, TrialSource
+from search.cluster.ray_session import ray_session
+from search.engine.ledger import TrialLedger
+from search.engine.run_trials import run_trials
+from search.engine.trainable import Workplace
+from search.resources.allotment import Resources
+from search.trial.checkpoints import Checkpoints
+from search.trial.data import TrialData
+from search.trial.plan import TrialPlan, TrialSource
 from tracking.records import Outcome, TrialFacts, TrialState
 
 AT_ONCE = (1, 2, 4, 8)

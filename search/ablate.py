@@ -21,24 +21,24 @@ if __name__ == "__main__":
 
 from dlf.command import EXIT_DONE, WorkFailedError, run_command
 from dlf.data import open_split, prepare_dataset, seal_test_split
-from search.ablation import RESULT_FILE, TABLE_FILE, Ablation, AblationFolder, AblationPlan
-from search.ablation_request import (
+from search.ablation.ablation import RESULT_FILE, TABLE_FILE, Ablation, AblationFolder, AblationPlan
+from search.ablation.request import (
     AblationRequest,
     config_of,
     dataset_of,
     plan_ablation,
     read_request,
 )
-from search.ablation_result import AblationResult, result_of
-from search.ablation_table import markdown_table, shown_table
-from search.checkpoints import Checkpoints
-from search.gpu_share import settle_share, tell_unmeasured
-from search.next_steps import look_command, resume_command
-from search.ray_session import ray_session
-from search.resources import Resources, fit_resources
-from search.seeded_trainings import SeededTrainings
-from search.tracked_study import tracked_trials
-from search.trainable import Workplace
+from search.ablation.result import AblationResult, result_of
+from search.ablation.table import markdown_table, shown_table
+from search.cluster.ray_session import ray_session
+from search.engine.trainable import Workplace
+from search.planning.next_steps import look_command, resume_command
+from search.recording.tracked_study import tracked_trials
+from search.resources.allotment import Resources, fit_resources
+from search.resources.gpu_share import settle_share, tell_unmeasured
+from search.seeded.seeded_trainings import SeededTrainings
+from search.trial.checkpoints import Checkpoints
 from tracking.console import onlooker_on, say_on_stderr
 from tracking.first_contact import FirstContact
 from tracking.journal import TRACKING_FILE

@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import BadInputError, CommandParser, positive_int
-from search.comparison import FEWEST_SEEDS
 from tracking.arguments import add_output_flag, add_tracking_flag
 from tracking.output import Output
 
@@ -107,15 +106,6 @@ def _storage(url: str) -> str:
             "written %20, %2F and %40"
         )
     return url
-
-
-def several_seeds(text: str) -> int:
-    """Parse a number of seeds that have a spread, for argparse's `type`."""
-    if not text.isdecimal() or int(text) < FEWEST_SEEDS:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a whole number of at least {FEWEST_SEEDS}: one seed has no spread"
-        )
-    return int(text)
 
 
 def _cpus(text: str) -> float:

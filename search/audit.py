@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict
 
 from dlf.command import EXIT_DONE, EXIT_FAILED, CommandParser, run_command
 from search.arguments import add_study_flags
-from search.study import OpenStudy, StudyPlace
-from search.study_records import DUPLICATE_OF, last_value, outcome_of, own_trials, trial_name
-from search.tune_log import TuneTrial, read_tune_log
+from search.engine.tune_log import TuneTrial, read_tune_log
+from search.study.open_study import OpenStudy, StudyPlace
+from search.study.records import DUPLICATE_OF, last_value, outcome_of, own_trials, trial_name
 from tracking.arguments import add_tracking_flag
 from tracking.journal import TRACKING_FILE, JournaledTrial, journaled_trials
 from tracking.location import resolve

@@ -25,19 +25,19 @@ if __name__ == "__main__":
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset
 from search.arguments import storage_to_give
-from search.checkpoints import Checkpoints
-from search.conclusion import conclude
-from search.driver_lock import StudyLock, hold_study
-from search.gpu_share import settle_share, tell_unmeasured
-from search.next_steps import resume_command
-from search.promotion import Promotion
-from search.promotion_plan import PromotionFolder, PromotionPlan
-from search.promotion_request import PromotionRequest, plan_promotion, read_request
-from search.ray_session import ray_session
-from search.resources import Resources, fit_resources
-from search.study import OpenStudy, StudyPlace, make_folder
-from search.tracked_study import tracked_study
-from search.trainable import Workplace
+from search.cluster.ray_session import ray_session
+from search.engine.trainable import Workplace
+from search.planning.next_steps import resume_command
+from search.promotion.conclusion import conclude
+from search.promotion.plan import PromotionFolder, PromotionPlan
+from search.promotion.promotion import Promotion
+from search.promotion.request import PromotionRequest, plan_promotion, read_request
+from search.recording.tracked_study import tracked_study
+from search.resources.allotment import Resources, fit_resources
+from search.resources.gpu_share import settle_share, tell_unmeasured
+from search.storage.driver_lock import StudyLock, hold_study
+from search.study.open_study import OpenStudy, StudyPlace, make_folder
+from search.trial.checkpoints import Checkpoints
 from tracking.console import onlooker_on, say_on_stderr
 from tracking.first_contact import FirstContact
 from tracking.journal import TRACKING_FILE

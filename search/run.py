@@ -22,26 +22,26 @@ if __name__ == "__main__":
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset, seal_test_split
 from search.arguments import storage_to_give
-from search.budget import BudgetKeeper
-from search.dry_run import describe_search
-from search.engine import run_trials
-from search.estimate import seconds_of_an_epoch
-from search.gpu_share import settle_share, tell_unmeasured
-from search.ledger import TrialLedger
-from search.next_steps import look_command, promote_command, resume_command
-from search.ray_session import ray_session
-from search.recording import SearchRecording
-from search.request import SearchRequest, read_request
-from search.resources import fit_resources
-from search.samplers import make_sampler
-from search.search_plan import SearchPlan, plan_search
-from search.starting_points import copy_trials, enqueue
-from search.storage_failures import told_in_words
-from search.study import OpenStudy, StudyPlace
-from search.study_records import ends_of, trials_differ
-from search.study_trials import StudyTrials
-from search.summary import faults_of, result_of, summary_of
-from search.trainable import Workplace
+from search.cluster.ray_session import ray_session
+from search.engine.ledger import TrialLedger
+from search.engine.run_trials import run_trials
+from search.engine.trainable import Workplace
+from search.planning.dry_run import describe_search
+from search.planning.estimate import seconds_of_an_epoch
+from search.planning.next_steps import look_command, promote_command, resume_command
+from search.planning.plan import SearchPlan, plan_search
+from search.planning.request import SearchRequest, read_request
+from search.recording.search_recording import SearchRecording
+from search.resources.allotment import fit_resources
+from search.resources.gpu_share import settle_share, tell_unmeasured
+from search.storage.storage_failures import told_in_words
+from search.study.budget import BudgetKeeper
+from search.study.open_study import OpenStudy, StudyPlace
+from search.study.records import ends_of, trials_differ
+from search.study.samplers import make_sampler
+from search.study.starting_points import copy_trials, enqueue
+from search.study.summary import faults_of, result_of, summary_of
+from search.study.trials import StudyTrials
 from tracking.first_contact import FirstContact
 from tracking.location import TrackingLocation, resolve
 from tracking.records import Ending, Summary

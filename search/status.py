@@ -20,11 +20,10 @@ from pydantic import BaseModel, ConfigDict
 from dlf.command import EXIT_DONE, BadInputError, CommandParser, run_command
 from dlf.config import Value
 from search.arguments import add_study_flags
-from search.budget import shown_duration
-from search.identity import PAPER_TRIAL
-from search.result import Baseline, TrialCounts
-from search.study import OpenStudy, StudyPlace
-from search.study_records import (
+from search.study.budget import shown_duration
+from search.study.identity import PAPER_TRIAL
+from search.study.open_study import OpenStudy, StudyPlace
+from search.study.records import (
     DUPLICATE_OF,
     NOTES,
     REASON,
@@ -35,7 +34,8 @@ from search.study_records import (
     own_trials,
     trial_name,
 )
-from search.summary import faults_of
+from search.study.result import Baseline, TrialCounts
+from search.study.summary import faults_of
 
 
 class Status(BaseModel):

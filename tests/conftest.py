@@ -13,7 +13,7 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 from dlf.data import mmsa, synthetic
 from dlf.data.store import write_dataset
 from dlf.training import EpochRecord
-from search.ray_session import ray_session
+from search.cluster.ray_session import ray_session
 from tests.support.epoch_records import epoch_record
 from tests.support.s3_server import S3Server, running_s3
 

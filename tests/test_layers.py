@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
@@ -17,6 +18,26 @@ FORBIDDEN = {
     "search": set[str](),
 }
 OURS = set(FORBIDDEN) | {"tests"}
+
+SEARCH_IN_ORDER = (
+    "arguments",
+    "storage",
+    "spaces",
+    "trial",
+    "cluster",
+    "resources",
+    "engine",
+    "study",
+    "planning",
+    "recording",
+    "seeded",
+    "promotion",
+    "ablation",
+)
+"""the parts of `search/`, each of which imports only from those before it"""
+
+COMMANDS = {"run", "promote", "ablate", "status", "audit", "report"}
+"""which import from all of them, and which nothing imports"""
 
 THE_MODEL = [
     "dlf.config",
@@ -41,6 +62,15 @@ def imported_packages(file: Path) -> set[str]:
     return found
 
 
+def imported_parts_of_search(file: Path) -> set[str]:
+    """Return the packages and modules right under `search/` that a file imports from."""
+    return {
+        node.module.split(".")[1]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("search.")
+    }
+
+
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_imports_point_one_way(package: str) -> None:
     files = sorted((ROOT / package).rglob("*.py"))
@@ -53,6 +83,38 @@ def test_imports_point_one_way(package: str) -> None:
     assert not crossing
 
 
+def test_the_parts_of_search_are_all_in_the_order() -> None:
+    parts = {path.stem for path in (ROOT / "search").iterdir() if path.stem.isidentifier()}
+    assert parts - {"__init__", "__pycache__"} == {*SEARCH_IN_ORDER, *COMMANDS}
+    assert all(part in (ROOT / "search" / "__init__.py").read_text() for part in SEARCH_IN_ORDER)
+
+
+@pytest.mark.parametrize("part", SEARCH_IN_ORDER)
+def test_a_part_of_search_imports_only_from_those_before_it(part: str) -> None:
+    folder = ROOT / "search" / part
+    files = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    allowed = {*SEARCH_IN_ORDER[: SEARCH_IN_ORDER.index(part) + 1]}
+    crossing = {
+        str(file.relative_to(ROOT)): crossed
+        for file in files
+        if (crossed := imported_parts_of_search(file) - allowed)
+    }
+    assert not crossing
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    order = TopologicalSorter[str]()
+    for file in (ROOT / package).rglob("*.py"):
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package):
+                within = [f"{node.module}.{alias.name}" for alias in node.names]
+                modules = {to for to in within if (ROOT / f"{to.replace('.', '/')}.py").exists()}
+                order.add(name, *(modules or {node.module or ""}))
+    order.prepare()
+
+
 def test_a_crossing_import_would_be_seen(tmp_path: Path) -> None:
     file = tmp_path / "crossing.py"
     file.write_text("def late():\n    from ray.tune import Tuner\n")
@@ -61,7 +123,7 @@ def test_a_crossing_import_would_be_seen(tmp_path: Path) -> None:
 
 def test_search_files_shadow_no_module() -> None:
     installed = set(packages_distributions()) - OURS
-    taken = {file.stem for file in (ROOT / "search").glob("*.py")} & (
+    taken = {path.stem for path in (ROOT / "search").iterdir()} & (
         installed | set(sys.stdlib_module_names)
     )
     assert not taken
@@ -109,7 +171,7 @@ def test_the_model_needs_no_data_libraries() -> None:
 def test_a_worker_needs_neither_optuna_nor_mlflow() -> None:
     code = (
         "import sys\n"
-        "import search.trainable\n"
+        "import search.engine.trainable\n"
         "assert not {'optuna', 'mlflow'} & set(sys.modules), 'imported in a trial process'\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

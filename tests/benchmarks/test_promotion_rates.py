@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.promotion_world import FINALISTS, SEEDS, World, race, replaces_paper
-from search.comparison import Comparison, compare
-from search.identity import PAPER_TRIAL
+from search.seeded.comparison import Comparison, compare
+from search.study.identity import PAPER_TRIAL
 from tests.support.commands import ROOT
 
 

@@ -11,8 +11,8 @@ import pytest
 from optuna.trial import TrialState as OptunaState
 
 from dlf.training import EpochRecord
-from search.budget import Budget
-from search.schedulers import Stopping
+from search.study.budget import Budget
+from search.study.schedulers import Stopping
 from tests.support.simulation import EPOCHS, SimulatedSearch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from dlf.training import EpochRecord, Training
-from search.gpu_memory import CONTEXT, CudaMeter, limit_memory, memory_limit
-from search.study_records import NOTES, REASON
-from search.trainable import DLFTrainable
-from search.trial_data import OpenedData
+from search.engine.trainable import DLFTrainable
+from search.resources.gpu_memory import CONTEXT, CudaMeter, limit_memory, memory_limit
+from search.study.records import NOTES, REASON
+from search.trial.data import OpenedData
 from tests.support.commands import ROOT, Command
 from tests.support.searches import Search
 

@@ -14,11 +14,11 @@ import pytest
 from dlf.published_results import TABLE_2
 from dlf.training import Training
 from search import ablate
-from search.ablation import RESULT_FILE, TABLE_FILE, AblationFolder
-from search.ablation_result import AblationResult
-from search.engine import run_trials
-from search.trainable import DLFTrainable
-from search.trial_data import OpenedData
+from search.ablation.ablation import RESULT_FILE, TABLE_FILE, AblationFolder
+from search.ablation.result import AblationResult
+from search.engine.run_trials import run_trials
+from search.engine.trainable import DLFTrainable
+from search.trial.data import OpenedData
 from tests.support.commands import ROOT, Command
 from tests.support.searches import clear_ray, run_here, wait_until
 from tests.support.small_models import SMALL
@@ -226,7 +226,7 @@ def test_a_row_that_fails_is_told_and_the_others_stand(ablated: Ablated) -> None
     last = [ablated.place / "trainings" / f"training-{TRAININGS - 1 - i}.json" for i in range(2)]
     for file in last:
         file.unlink()
-    with patch("search.seeded_run.run_trials", partial(run_trials, trainable=Burning)):
+    with patch("search.seeded.seeded_run.run_trials", partial(run_trials, trainable=Burning)):
         done = ablated.resume()
     assert done.code == 1
     assert re.search(r"^w/o HP +failed ", done.out, re.MULTILINE)
@@ -256,7 +256,7 @@ def begun(place: Ablated) -> None:
     def die(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    with patch("search.seeded_run.run_trials", die):
+    with patch("search.seeded.seeded_run.run_trials", die):
         assert place.begin().code == 130
 
 

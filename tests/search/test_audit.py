@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from search.audit import Audit, compare
-from search.budget import Budget
-from search.study_records import OUR_STATES
-from search.trials import TrialPlan
-from search.tune_log import TUNE_LOG_FILE, TuneLog, read_tune_log
+from search.engine.tune_log import TUNE_LOG_FILE, TuneLog, read_tune_log
+from search.study.budget import Budget
+from search.study.records import OUR_STATES
+from search.trial.plan import TrialPlan
 from tests.support.simulation import DriverKilledError, SimulatedSearch, planted_mae
 from tracking.journal import TRACKING_FILE, journaled_trials
 from tracking.location import resolve

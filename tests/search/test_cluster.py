@@ -12,8 +12,8 @@ from typing import IO
 
 import pytest
 
-from search.study_records import NOTES
-from search.tune_log import TUNE_LOG_FILE
+from search.engine.tune_log import TUNE_LOG_FILE
+from search.study.records import NOTES
 from tests.support.commands import ROOT
 from tests.support.processes import processes
 from tests.support.ray_cluster import RayCluster, running_cluster, tokens
@@ -162,7 +162,7 @@ def test_the_node_that_a_driver_joins_with_ends_with_it(
     cluster: RayCluster, tmp_path: Path
 ) -> None:
     code = (
-        "import sys; from search.joined_node import joined_node\n"
+        "import sys; from search.cluster.joined_node import joined_node\n"
         f"with joined_node({cluster.address!r}): print('joined', flush=True); sys.stdin.read()"
     )
     driver = subprocess.Popen(

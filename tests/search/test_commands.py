@@ -26,9 +26,9 @@ from dlf.config import Config
 from dlf.data import mmsa, synthetic
 from dlf.data.store import write_dataset
 from dlf.trained_model import TrainedModel
-from search.study import StudyPlace
-from search.study_records import FinishedTrial
-from search.summary import run_id_of
+from search.study.open_study import StudyPlace
+from search.study.records import FinishedTrial
+from search.study.summary import run_id_of
 from tests.support.commands import ROOT, Command, run
 from tests.support.promotions import FEW
 

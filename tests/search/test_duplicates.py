@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from search.space import Space
-from search.study_records import DUPLICATE_OF, count_epochs
-from search.trials import Settled, TrialPlan
+from search.spaces.space import Space
+from search.study.records import DUPLICATE_OF, count_epochs
+from search.trial.plan import Settled, TrialPlan
 from tests.support.simulation import DriverKilledError, SimulatedSearch
 
 SMALL = """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dlf.command import BadInputError
-from search.study import StudyPlace
+from search.study.open_study import StudyPlace
 from tests.support.commands import ROOT
 from tests.support.processes import Process, child_named, living_in_group
 from tests.support.searches import SMALL, Search, resume_to_the_end, wait_until

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search.study import JOURNAL_FILE
+from search.study.open_study import JOURNAL_FILE
 from tests.support.commands import Command
 from tests.support.faulty_trainable import limited
 from tests.support.searches import Search, resume_to_the_end

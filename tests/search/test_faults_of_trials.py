@@ -11,9 +11,9 @@ import optuna
 import pytest
 import torch
 
-from search.checkpoints import STATE_FILE, Checkpoints, DamagedCheckpointError
-from search.study_records import NOTES, REASON
-from search.summary import faults_of
+from search.study.records import NOTES, REASON
+from search.study.summary import faults_of
+from search.trial.checkpoints import STATE_FILE, Checkpoints, DamagedCheckpointError
 from tests.support import faulty_trainable as fault
 from tests.support.commands import Command
 from tests.support.searches import Search
@@ -121,7 +121,7 @@ def test_a_hang_is_placed_in_our_own_code(faulty: Faulty) -> None:
     places = {number: faulty.trials[number].user_attrs[REASON] for number in HANGING}
     assert "/dlf/replicates.py" in places[fault.SPINNING]
     assert "in train_epoch" in places[fault.HOLDING_THE_LOCK]
-    assert "/search/trainable.py" in places[fault.HANGING_AT_ITS_BEGINNING]
+    assert "/search/engine/trainable.py" in places[fault.HANGING_AT_ITS_BEGINNING]
 
 
 def test_a_trial_whose_disk_is_full_goes_on_and_says_so(faulty: Faulty) -> None:

@@ -9,9 +9,9 @@ from optuna.trial import TrialState as OptunaState
 
 from dlf.command import WorkFailedError
 from dlf.trained_model import WEIGHTS_FILE, TrainedModel
-from search.checkpoints import Checkpoints
-from search.identity import StudyIdentity
-from search.kept_results import EndedTrial, KeptResults
+from search.recording.kept_results import EndedTrial, KeptResults
+from search.study.identity import StudyIdentity
+from search.trial.checkpoints import Checkpoints
 from tests.support.kept_study import Kept, two_trainings
 from tests.support.searches import Search
 from tests.support.simulation import SimulatedSearch

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import optuna
 import pytest
 
-from search.study_records import NOTES, REASON
+from search.study.records import NOTES, REASON
 from tests.support import greedy_trainable as greedy
 from tests.support.commands import Command
 from tests.support.searches import Search

@@ -8,8 +8,8 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from dlf.command import WorkFailedError
-from search.lost_connection import LostConnectionError
-from search.study import OpenStudy, SearchSettings, StudyPlace
+from search.storage.lost_connection import LostConnectionError
+from search.study.open_study import OpenStudy, SearchSettings, StudyPlace
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.postgres import PostgresServer
 from tests.support.simulation import SimulatedSearch
@@ -61,7 +61,7 @@ def test_a_driver_waits_for_its_server_and_goes_on(
 def test_who_only_reads_waits_a_moment_and_says_why(
     simulated: SimulatedSearch, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.patience.MOMENT_SECONDS", 0.0)
+    monkeypatch.setattr("search.storage.patience.MOMENT_SECONDS", 0.0)
     with cutting_proxy(postgres_url) as proxy:
         StudyPlace("read", tmp_path, postgres_url).create(simulated.identity, SETTINGS)
         opened = StudyPlace("read", tmp_path, proxy.url).load()

@@ -15,8 +15,8 @@ import search.promote
 import search.report
 import search.run
 import tracking.sync
-from search.checkpoints import STATE_FILE, Checkpoints
-from search.study_records import NOTES
+from search.study.records import NOTES
+from search.trial.checkpoints import STATE_FILE, Checkpoints
 from tests.support.commands import ROOT
 from tests.support.processes import processes
 from tests.support.promotions import FEW

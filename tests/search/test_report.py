@@ -14,13 +14,14 @@ from dlf.command import run_command
 from dlf.config import Config
 from dlf.training import EpochRecord
 from search import report
-from search.budget import Budget
-from search.driver_lock import hold_study
-from search.importances import LEAST_COMPLETE, importances_of
-from search.space import Space
-from search.starting_points import copy_trials
-from search.study_records import own_trials
-from search.trials import TrialPlan
+from search.recording import study_report
+from search.spaces.space import Space
+from search.storage.driver_lock import hold_study
+from search.study.budget import Budget
+from search.study.importances import LEAST_COMPLETE, importances_of
+from search.study.records import own_trials
+from search.study.starting_points import copy_trials
+from search.trial.plan import TrialPlan
 from tests.support.simulation import (
     EPOCHS,
     DriverKilledError,
@@ -74,7 +75,7 @@ def command(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> t
 
 def test_all_that_the_study_knows_is_told(searched: SimulatedSearch) -> None:
     opened = searched.place.load()
-    told = report.report_of(opened, {0: "http://h/run"})
+    told = study_report.report_of(opened, {0: "http://h/run"})
     study = opened.study
     assert len(told.trials) == len(study.trials) == told.wanted == 24
     for trial, kept in zip(told.trials, study.trials, strict=True):
@@ -105,7 +106,7 @@ def test_a_report_is_written_in_the_middle_of_a_search(
     with pytest.raises(DriverKilledError):
         search.run(12, curve=dying)
     opened = search.place.load()
-    path = report.write_report(opened, search.place.folder, {}, standing="It goes on.")
+    path = study_report.write_report(opened, search.place.folder, {}, standing="It goes on.")
     page = path.read_text(encoding="utf-8")
     assert path == search.place.folder / REPORT_FILE
     under_way = sum(trial.state.name == "RUNNING" for trial in opened.study.trials)
@@ -117,7 +118,7 @@ def test_a_report_is_written_in_the_middle_of_a_search(
 def test_a_study_without_a_trial_has_a_report(tmp_path: Path, record_of_mae: Record) -> None:
     search = SimulatedSearch(tmp_path, record_of_mae)
     search.source(Budget(trials=3))
-    path = report.write_report(search.place.load(), search.place.folder, {})
+    path = study_report.write_report(search.place.load(), search.place.folder, {})
     assert "No trial was begun yet." in path.read_text(encoding="utf-8")
 
 
@@ -132,7 +133,7 @@ def test_what_is_conditional_or_out_of_range_is_drawn_too(
         return planted_mae(plan.config.values(), epoch)  # type: ignore[arg-type]
 
     search.run(30, curve=curve)
-    told = report.report_of(search.place.load(), {})
+    told = study_report.report_of(search.place.load(), {})
     paper = told.trials[0]
     assert {"margin", "learning_rate"}.isdisjoint(search.study.trials[0].params)
     assert paper.params == {
@@ -144,7 +145,9 @@ def test_what_is_conditional_or_out_of_range_is_drawn_too(
     known = {parameter.name: parameter for parameter in told.parameters}
     assert known["weight_decay"].paper is None
     assert known["optimizer"].choices == ["adamw", "adam"]
-    page = report.write_report(search.place.load(), search.place.folder, {}).read_text("utf-8")
+    page = study_report.write_report(search.place.load(), search.place.folder, {}).read_text(
+        "utf-8"
+    )
     lines = figures_of(page)["figure-parallel"]["data"]
     by_name = {trace["name"]: trace for trace in lines}
     assert min(by_name["the paper's configuration"]["y"][:5]) == -0.1
@@ -155,7 +158,7 @@ def test_a_parameter_that_was_given_up_is_still_told(tmp_path: Path, record_of_m
     SimulatedSearch(tmp_path, record_of_mae).run(5)
     smaller = SimulatedSearch(tmp_path, record_of_mae, space=Space.load().without(["beta_sh"]))
     smaller.run(8, curve=lambda plan, epoch: planted_mae(plan.params, epoch))
-    told = report.report_of(smaller.place.load(), {})
+    told = study_report.report_of(smaller.place.load(), {})
     assert told.parameters[-1].name == "beta_sh"
     assert "beta_sh" in told.trials[2].params
     assert "beta_sh" not in told.trials[-1].params
@@ -169,7 +172,7 @@ def test_duplicates_and_copies_are_told_apart(tmp_path: Path, record_of_mae: Rec
     copied, _ = copy_trials(source.place.load(), search.study, search.identity)
     search.study.enqueue_trial(source.study.trials[3].params)
     search.run(2)
-    told = report.report_of(search.place.load(), {})
+    told = study_report.report_of(search.place.load(), {})
     assert told.copies == copied > 0
     assert len(told.trials) == 2
     assert [trial.twin is not None for trial in told.trials] == [False, True]

@@ -9,10 +9,10 @@ from optuna.trial import TrialState
 
 from dlf.config import Config
 from dlf.training import EpochRecord
-from search.budget import Budget
-from search.identity import PAPER_TRIAL
-from search.study_records import SEEDS, count_epochs
-from search.trials import TrialPlan
+from search.study.budget import Budget
+from search.study.identity import PAPER_TRIAL
+from search.study.records import SEEDS, count_epochs
+from search.trial.plan import TrialPlan
 from tests.support.simulation import (
     EPOCHS,
     DriverKilledError,

@@ -7,11 +7,11 @@ import optuna
 from optuna.trial import TrialState
 
 from dlf.config import Config
-from search.budget import Budget
-from search.ledger import TrialLedger
-from search.study_records import count_epochs, count_states, finished_trials
-from search.study_trials import BEST_FILE
-from search.trials import TrialPlan
+from search.engine.ledger import TrialLedger
+from search.study.budget import Budget
+from search.study.records import count_epochs, count_states, finished_trials
+from search.study.trials import BEST_FILE
+from search.trial.plan import TrialPlan
 from tests.support.simulation import SimulatedSearch
 from tracking.records import Outcome
 from tracking.records import TrialState as Recorded

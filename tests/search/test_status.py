@@ -9,8 +9,8 @@ import pytest
 
 from dlf.command import BadInputError, run_command
 from search import status
-from search.driver_lock import hold_study
-from search.trials import TrialPlan
+from search.storage.driver_lock import hold_study
+from search.trial.plan import TrialPlan
 from tests.support.simulation import DriverKilledError, SimulatedSearch, planted_mae
 
 TRIALS = 8

@@ -7,7 +7,7 @@ import pytest
 from dlf.command import BadInputError, CommandParser
 from search import audit, promote, report, run, status
 from search.arguments import add_study_flags, storage_to_give
-from search.study import SearchSettings, StudyPlace
+from search.study.open_study import SearchSettings, StudyPlace
 from tests.support.searches import run_here
 from tests.support.simulation import SimulatedSearch
 

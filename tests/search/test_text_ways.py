@@ -16,7 +16,7 @@ from dlf.inference import predict
 from dlf.metrics import compute_metrics
 from dlf.text.prepared import open_text
 from dlf.trained_model import TrainedModel
-from search.study import StudyPlace
+from search.study.open_study import StudyPlace
 from tests.support.commands import run
 from tests.support.encoders import save_tiny_encoder
 from tests.support.promotions import FEW

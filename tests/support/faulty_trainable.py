@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from dlf.training import EpochRecord, Training
-from search.trainable import RECORD, DLFTrainable, record_of
-from search.trial_data import OpenedData
+from search.engine.trainable import RECORD, DLFTrainable, record_of
+from search.trial.data import OpenedData
 
 FAULTY_EPOCH = 2
 FREE_ADDRESSES = 1 << 30

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from dlf.training import EpochRecord, Training
-from search.trainable import DLFTrainable
-from search.trial_data import OpenedData
+from search.engine.trainable import DLFTrainable
+from search.trial.data import OpenedData
 
 ALWAYS, WITH_WHOLE_BATCHES, AT_ITS_BEGINNING, BY_CUBLAS = 1, 2, 3, 4
 FAULTY_EPOCH = 2

@@ -11,9 +11,9 @@ from dlf.metrics import Metrics
 from dlf.replicates import Replicates
 from dlf.text.source import TextSource
 from dlf.training import EpochRecord, Training
-from search.checkpoints import Checkpoints
-from search.kept_results import KeptResults
-from search.trial_data import TrialData
+from search.recording.kept_results import KeptResults
+from search.trial.checkpoints import Checkpoints
+from search.trial.data import TrialData
 from tests.support.small_models import SMALL
 from tracking.records import Outcome, TrialRecord, TrialState
 from tracking.study_files import StudyFiles

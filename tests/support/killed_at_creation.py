@@ -19,11 +19,11 @@ if __name__ == "__main__":
 from dlf.data import read_manifest
 from dlf.presets import preset
 from dlf.text.source import TextSource
-from search.fixed_values import parse_fixed_values
-from search.identity import StudyIdentity
-from search.journal_file import StudyJournal
-from search.space import Space
-from search.study import SearchSettings, StudyPlace
+from search.spaces.fixed_values import parse_fixed_values
+from search.spaces.space import Space
+from search.storage.journal_file import StudyJournal
+from search.study.identity import StudyIdentity
+from search.study.open_study import SearchSettings, StudyPlace
 
 
 def main(folder: str, data_dir: str, *fixed: str) -> None:

@@ -14,9 +14,9 @@ from unittest.mock import patch
 import ray
 
 import search.run
-from search.engine import run_trials
-from search.trainable import WORKPLACE, DLFTrainable, Workplace
-from search.trial_data import OpenedData
+from search.engine.run_trials import run_trials
+from search.engine.trainable import WORKPLACE, DLFTrainable, Workplace
+from search.trial.data import OpenedData
 from tests.support.commands import ROOT
 from tests.support.searches import Search, run_here, wait_until
 
@@ -83,7 +83,7 @@ def main() -> int:
     searched = Search(Path(folder), Path(data), at_once=100)
     trained = partial(run_trials, trainable=PretendedTrainable)
     with (
-        patch("search.gpu_share.CudaMeter", PretendedMeter),
+        patch("search.resources.gpu_share.CudaMeter", PretendedMeter),
         patch("search.run.run_trials", trained),
     ):
         done = run_here(search.run.main, str(ROOT / "search/run.py"), *searched.words(*words))

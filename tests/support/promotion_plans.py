@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from search.promotion_plan import PromotionPlan, now
+from search.promotion.plan import PromotionPlan, now
 from tests.support.seeded_trainings import entrant
 
 

@@ -7,10 +7,10 @@ from dlf.config import Value
 from dlf.data import read_manifest
 from dlf.presets import preset
 from search import promote
-from search.identity import StudyIdentity
-from search.promotion_plan import PromotionFolder
-from search.space import Space
-from search.study import OpenStudy, StudyPlace
+from search.promotion.plan import PromotionFolder
+from search.spaces.space import Space
+from search.study.identity import StudyIdentity
+from search.study.open_study import OpenStudy, StudyPlace
 from tests.support.commands import Command
 from tests.support.searches import clear_ray, run_here
 from tests.support.simulation import SimulatedSearch

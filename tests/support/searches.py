@@ -25,9 +25,9 @@ import search.run
 import search.status
 import tracking.sync
 from dlf.command import run_command
-from search.engine import run_trials
-from search.study import StudyPlace
-from search.trainable import DLFTrainable
+from search.engine.run_trials import run_trials
+from search.engine.trainable import DLFTrainable
+from search.study.open_study import StudyPlace
 from tests.support.commands import ROOT, Command
 from tests.support.small_models import SMALL_VALUES
 from tracking.journal import TRACKING_FILE

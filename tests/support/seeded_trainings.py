@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from search.checkpoints import Checkpoints
-from search.ended_trainings import EndedTraining, EndedTrainings
-from search.seeded_trainings import Entrant, SeededTrainings
-from search.study_records import trial_name
-from search.trials import TrialPlan
+from search.seeded.ended_trainings import EndedTraining, EndedTrainings
+from search.seeded.seeded_trainings import Entrant, SeededTrainings
+from search.study.records import trial_name
+from search.trial.checkpoints import Checkpoints
+from search.trial.plan import TrialPlan
 from tests.support.epoch_records import epoch_record
 from tests.support.kept_study import COMPLETE
 from tests.support.small_models import SMALL

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search.budget import Budget
-from search.report import write_report
-from search.study_records import last_value
-from search.trials import TrialPlan
+from search.recording.study_report import write_report
+from search.study.budget import Budget
+from search.study.records import last_value
+from search.trial.plan import TrialPlan
 from tests.support.epoch_records import epoch_record
 from tests.support.mlflow_server import MlflowServer
 from tests.support.simulation import SimulatedSearch, planted_mae

@@ -10,14 +10,14 @@ from dlf.command import BadInputError
 from dlf.config import Config, Value
 from dlf.text.source import TextSource
 from dlf.training import EpochRecord
-from search.budget import Budget, BudgetKeeper
-from search.identity import StudyIdentity
-from search.ledger import TrialLedger
-from search.samplers import make_sampler
-from search.space import Space
-from search.study import SearchSettings, StudyPlace
-from search.study_trials import StudyTrials
-from search.trials import TrialPlan
+from search.engine.ledger import TrialLedger
+from search.spaces.space import Space
+from search.study.budget import Budget, BudgetKeeper
+from search.study.identity import StudyIdentity
+from search.study.open_study import SearchSettings, StudyPlace
+from search.study.samplers import make_sampler
+from search.study.trials import StudyTrials
+from search.trial.plan import TrialPlan
 from tests.support.memory_recorder import MemoryRecorder
 
 Curve = Callable[[TrialPlan, int], float]

@@ -12,7 +12,7 @@ from tests.support.commands import ROOT
 DRIVER = """
 import subprocess, sys
 from pathlib import Path
-from search.driver_lock import hold_study
+from search.storage.driver_lock import hold_study
 folder, url, name = sys.argv[1:4]
 with hold_study(Path(folder), url or None, name):
     if "child" in sys.argv:

@@ -257,7 +257,7 @@ def test_an_exception_that_nobody_catches_is_shown_whole(terminal: PseudoTermina
 
 
 INTERRUPTIBLE = """
-from search.interruption import interruptible
+from search.engine.interruption import interruptible
 from threading import Event
 resting = Event()
 with interruptible(resting.set):

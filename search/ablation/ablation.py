@@ -1,0 +1,226 @@
+"""An ablation: the rows of the paper's Table 2 over one configuration, all on the same seeds."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from dlf.command import BadInputError
+from dlf.config import Config, Value
+from dlf.text.source import TextSource
+from dlf.whole_file import write_or_fail
+from search.ablation.rows import PlannedRow, rows_of
+from search.engine.trainable import Workplace
+from search.seeded.ended_trainings import EndedTrainings
+from search.seeded.seeded_run import train_seeded
+from search.seeded.seeded_trainings import Entrant, SeededTrainings
+from search.storage.driver_lock import hold_study
+from search.study.open_study import StudyPlace, make_folder
+from search.trial.data import TrialData
+from search.trial.seeds import ablation_seed
+from tracking.journal import TRACKING_FILE
+from tracking.mlflow_recorder import MlflowRecorder
+from tracking.recorder import Recorder
+from tracking.study_files import StudyFiles
+
+PLAN_FILE, RESULT_FILE, TABLE_FILE = "ablation.json", "result.json", "ablation.md"
+
+
+class AblationPlan(BaseModel):
+    """An ablation before anything is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    """unique for ever"""
+    begun: AwareDatetime
+    dataset: str
+    dataset_digest: str
+    text: TextSource
+    config_name: str
+    """as it was named on the command line"""
+    config: Config
+    """of the full model"""
+    seeds: int
+    max_epochs: int
+
+    @property
+    def rows(self) -> list[PlannedRow]:
+        """All rows of the table."""
+        return rows_of(self.config)
+
+    @property
+    def entrants(self) -> list[Entrant]:
+        """The rows that are trained, by their numbers in the table."""
+        return [
+            Entrant(
+                number=number,
+                name=planned.row.name,
+                params={
+                    "row": planned.row.name,
+                    **{name: _shown(value) for name, value in planned.row.values.items()},
+                },
+                config=planned.config,
+                max_epochs=self.max_epochs,
+            )
+            for number, planned in enumerate(self.rows)
+            if planned.same_as is None
+        ]
+
+    @property
+    def text_words(self) -> str:
+        """How the text is taken, and by what."""
+        encoder = self.text.encoder
+        if encoder is None:
+            return self.text.way
+        return f"{self.text.way} by {encoder.name} ({encoder.revision[:12]})"
+
+    def data_in(self, data_dir: Path) -> TrialData:
+        """Return the data of the trainings, in a data folder."""
+        return TrialData(
+            dataset=self.dataset,
+            dataset_digest=self.dataset_digest,
+            data_dir=data_dir.absolute(),
+            text=self.text,
+        )
+
+    def changes_from(self, former: "AblationPlan") -> list[str]:
+        """Return in words what is not as it was."""
+        changes = []
+        if self.dataset_digest != former.dataset_digest:
+            changes.append(
+                f"the data of {self.dataset} has the digest {self.dataset_digest[:12]}, "
+                f"was {former.dataset_digest[:12]}"
+            )
+        if self.text != former.text:
+            changes.append(f"the text is {self.text_words}, was {former.text_words}")
+        for name in ("seeds", "max_epochs"):
+            now, was = getattr(self, name), getattr(former, name)
+            if now != was:
+                changes.append(f"{name.replace('_', ' ')} is {now}, was {was}")
+        values = former.config.values()
+        changes += [
+            f"{name} is {value}, was {values[name]}"
+            for name, value in self.config.values().items()
+            if value != values[name]
+        ]
+        return changes
+
+    def tags(self) -> dict[str, str]:
+        """Return what tracking says of the ablation."""
+        encoder = self.text.encoder
+        return {
+            "dlf.dataset_digest": self.dataset_digest,
+            "dlf.text": self.text.way,
+            "dlf.max_epochs": str(self.max_epochs),
+            "dlf.config": self.config_name,
+        } | (
+            {}
+            if encoder is None
+            else {"dlf.text_encoder": encoder.name, "dlf.text_encoder_revision": encoder.revision}
+        )
+
+
+class AblationFolder:
+    """Where an ablation lies, under the output of all studies."""
+
+    def __init__(self, name: str, output: Path) -> None:
+        """Know it; raise `BadInputError` for a name that no study may have."""
+        self.name = name
+        self.folder = StudyPlace(name, output, None).folder
+
+    def refuse_if_taken(self) -> None:
+        """Raise `BadInputError` when there is a study or an ablation of this name already."""
+        if (self.folder / PLAN_FILE).exists():
+            raise BadInputError(
+                f"there is an ablation {self.name!r} already; --resume goes on with it, another "
+                "--name begins a new one"
+            )
+        if (self.folder / TRACKING_FILE).exists():
+            raise BadInputError(f"{self.folder} is the folder of a study; choose another --name")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the one that works here, in a folder that is made where there is none.
+
+        Raises:
+            BadInputError: when another process does, or it cannot be made.
+        """
+        make_folder(self.folder)
+        with hold_study(self.folder, None, self.name):
+            yield
+
+    def begin(self, plan: AblationPlan) -> None:
+        """Keep the plan of an ablation that begins."""
+        self.refuse_if_taken()
+        self.keep(PLAN_FILE, plan.model_dump_json(indent=2))
+
+    def plan(self) -> AblationPlan:
+        """Return what was planned.
+
+        Raises:
+            BadInputError: when there is no such ablation, or its plan cannot be read.
+        """
+        file = self.folder / PLAN_FILE
+        try:
+            return AblationPlan.model_validate_json(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise BadInputError(
+                f"there is no ablation {self.name!r} in {self.folder.parent} to resume; leave "
+                "--resume out to begin it"
+            ) from error
+        except (OSError, ValidationError) as error:
+            raise BadInputError(
+                f"{file} cannot be read, so that this ablation cannot go on; begin another one"
+            ) from error
+
+    def keep(self, name: str, text: str) -> Path:
+        """Write a file as a whole, and return it.
+
+        Raises:
+            WorkFailedError: when it cannot be written.
+        """
+        file = self.folder / name
+        write_or_fail(file, text)
+        return file
+
+    def keep_table(self, markdown: str) -> Path:
+        """Keep the table here and among what the ablation's run is given; return the one here."""
+        artifact = StudyFiles(self.folder).artifacts / TABLE_FILE
+        self.keep(str(artifact.relative_to(self.folder)), markdown)
+        return self.keep(TABLE_FILE, markdown)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """The trainings of one ablation, and all that is needed to run them."""
+
+    plan: AblationPlan
+    place: AblationFolder
+    workplace: Workplace
+
+    def trainings(self) -> SeededTrainings:
+        """Return every row on every seed, from where an earlier process ended."""
+        return SeededTrainings(
+            self.plan.entrants,
+            [ablation_seed(index) for index in range(self.plan.seeds)],
+            kept=EndedTrainings(folder=self.place.folder / "trainings"),
+            checkpoints=self.workplace.checkpoints,
+        )
+
+    def train(
+        self,
+        trainings: SeededTrainings,
+        mlflow: MlflowRecorder,
+        onlookers: Sequence[Recorder],
+        tell: Callable[[str], None],
+    ) -> None:
+        """Train what an earlier process has not trained, and tell MLflow of all ends."""
+        train_seeded(trainings, self.workplace, self.place.folder, mlflow, onlookers, tell)
+
+
+def _shown(value: Value) -> Value:
+    """Return a value as MLflow is to show it: a switch not as a number."""
+    return str(value).lower() if isinstance(value, bool) else value

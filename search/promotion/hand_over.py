@@ -1,0 +1,78 @@
+"""Hands the kept model over: exported, packed with the code that runs it, and registered."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dlf.command import WorkFailedError, one_line
+from dlf.metrics import compute_metrics
+from dlf.trained_model import TrainedModel
+from search.promotion.promotion import Promotion, Trained
+from search.promotion.test_split import OnTest
+from search.study.identity import StudyIdentity
+from search.trial.code_version import code_revision, package_versions
+from tracking.location import TrackingLocation
+from tracking.model_package import package_model
+from tracking.registry import RegisteredModel, register_champion
+from tracking.study_files import StudyFiles
+
+MODEL_FOLDER, PACKAGE_FOLDER = "model", "package"
+
+
+def hand_over(
+    promotion: Promotion,
+    identity: StudyIdentity,
+    trained: Trained,
+    on_test: OnTest,
+    location: TrackingLocation,
+    *,
+    description: str,
+    links: Mapping[str, str],
+) -> RegisteredModel:
+    """Register the final model of the kept configuration; done again, it makes no second version.
+
+    Args:
+        promotion: which.
+        identity: of its study.
+        trained: its trainings, and what they decide.
+        on_test: what the test split says of the models.
+        location: of the registry.
+        description: of the version, in Markdown.
+        links: addresses by what they lead to, for the version's tags.
+
+    Raises:
+        WorkFailedError: when the model cannot be packed or registered; what was trained and read
+            is kept.
+    """
+    folder = promotion.place.folder
+    predictions = on_test.of_seeds[promotion.name_of_kept(trained)][trained.final]
+    metrics = compute_metrics(predictions, on_test.labels).named("test")
+    try:
+        package = _pack(trained, folder)
+        return register_champion(
+            location,
+            dataset=identity.dataset,
+            run_id=promotion.mlflow.run_id(trained.run_number),
+            folder=package,
+            key=promotion.plan.key,
+            tags={
+                "dlf.promoted_study": promotion.study.study_name,
+                "dlf.promoted_trial": str(trained.kept.number),
+                **identity.tags(),
+                "dlf.code": code_revision(),
+                "dlf.packages": package_versions(),
+                **{f"dlf.link.{name.replace(' ', '_')}": link for name, link in links.items()},
+            },
+            metrics=metrics,
+            description=description,
+        )
+    except (WorkFailedError, OSError) as error:
+        raise WorkFailedError(
+            f"the model could not be handed over ({one_line(error)}); what was trained, and what "
+            f"the test split says, is kept in {folder}, and --resume goes on from there"
+        ) from error
+
+
+def _pack(trained: Trained, folder: Path) -> Path:
+    model = TrainedModel.load(StudyFiles(folder).model(trained.run_number))
+    model.export(folder / MODEL_FOLDER)
+    return package_model(folder / MODEL_FOLDER, folder / PACKAGE_FOLDER)

@@ -1,0 +1,1 @@
+"""Configurations trained on several seeds each, and held against each other seed by seed."""

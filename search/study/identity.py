@@ -1,0 +1,119 @@
+"""What makes a study this study: all that must be the same for its trials to be comparable."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from dlf.config import Config, Value
+from dlf.text.source import TextSource
+from search.spaces.space import Space
+from search.trial.data import TrialData
+
+PAPER_TRIAL = 0
+"""the number of the trial that has the paper's configuration, in every study"""
+
+
+class StudyIdentity(BaseModel):
+    """The data, the space, and what the space leaves as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    dataset_digest: str
+    text: TextSource
+    max_epochs: int
+    replicates: int = 1
+    """seeds that a trial is the mean of"""
+    paper: Config
+    """the paper's own configuration, which is the first trial's"""
+    base: Config
+    """what the space varies: the paper's configuration, with the values that the user fixed"""
+    space: Space
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 that names this identity."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def data_in(self, data_dir: Path) -> TrialData:
+        """Return the data of the study's trials, in a data folder."""
+        return TrialData(
+            dataset=self.dataset,
+            dataset_digest=self.dataset_digest,
+            data_dir=data_dir.absolute(),
+            text=self.text,
+        )
+
+    def config_of(self, number: int, params: Mapping[str, Value]) -> Config:
+        """Return the configuration of a trial.
+
+        Raises:
+            BadInputError: when the values make no configuration together.
+        """
+        return self.paper if number == PAPER_TRIAL else self.base.with_values(params)
+
+    def shown_params(self, number: int, params: Mapping[str, Value]) -> dict[str, Value]:
+        """Return a trial's parameters, of the paper's trial also those outside the ranges."""
+        if number != PAPER_TRIAL:
+            return dict(params)
+        values = self.paper.values()
+        return {name: v for name in self.space.parameters if (v := values[name]) is not None}
+
+    def changes_from(self, former: "StudyIdentity") -> list[str]:
+        """Return in words what is not as it was."""
+        changes = []
+        for name in ("dataset", "max_epochs", "replicates"):
+            was, now = getattr(former, name), getattr(self, name)
+            if was != now:
+                changes.append(f"{name.replace('_', ' ')} is {now}, was {was}")
+        if self.dataset_digest != former.dataset_digest and self.dataset == former.dataset:
+            changes.append(
+                f"the data of {self.dataset} has the digest {self.dataset_digest[:12]}, "
+                f"was {former.dataset_digest[:12]}"
+            )
+        if self.text != former.text:
+            changes.append(f"the text is {_shown(self.text)}, was {_shown(former.text)}")
+        was_base, now_base = former.base.values(), self.base.values()
+        changes += [
+            f"{name} is fixed at {value}, was {was_base.get(name)}"
+            for name, value in now_base.items()
+            if value != was_base.get(name)
+        ]
+        return changes
+
+    def space_changes_from(self, former: "StudyIdentity") -> list[str]:
+        """Return in words how the space is not as it was."""
+        was, now = former.space.parameters, self.space.parameters
+        return [
+            *(f"{name} is new ({now[name]})" for name in now if name not in was),
+            *(f"{name} is no longer searched" for name in was if name not in now),
+            *(
+                f"{name} ranges over {now[name]}, was {was[name]}"
+                for name in now
+                if name in was and now[name] != was[name]
+            ),
+        ]
+
+    def tags(self) -> dict[str, str]:
+        """Return what tracking says of the study."""
+        return {
+            "dlf.dataset_digest": self.dataset_digest,
+            "dlf.study_digest": self.digest,
+            "dlf.text": self.text.way,
+            "dlf.max_epochs": str(self.max_epochs),
+            "dlf.replicates": str(self.replicates),
+        } | self._encoder_tags()
+
+    def _encoder_tags(self) -> dict[str, str]:
+        encoder = self.text.encoder
+        if encoder is None:
+            return {}
+        return {"dlf.text_encoder": encoder.name, "dlf.text_encoder_revision": encoder.revision}
+
+
+def _shown(text: TextSource) -> str:
+    if text.encoder is None:
+        return text.way
+    return f"{text.way} by {text.encoder.name} ({text.encoder.revision[:12]})"

@@ -1,0 +1,118 @@
+"""What a study is given to begin with: configurations of a file, and trials of another study."""
+
+from pathlib import Path
+
+import optuna
+import yaml
+from optuna.trial import TrialState as OptunaState
+from optuna.trial import create_trial
+
+from dlf.command import BadInputError, one_line
+from dlf.config import Config
+from search.spaces.plain_yaml import read_yaml
+from search.study.identity import StudyIdentity
+from search.study.open_study import OpenStudy
+from search.study.records import COPY_OF, own_trials
+
+
+def read_configurations(path: Path, identity: StudyIdentity) -> list[Config]:
+    """Read the configurations of a file, each of which a trial of the study can have.
+
+    The file holds one of them or a list. Each is a whole configuration, as the artifact
+    `config.yaml` of a run and `best.yaml` are, or values by their short names, which replace those
+    of the study's base.
+
+    Raises:
+        BadInputError: when the file cannot be read, or the space cannot express what is in it.
+    """
+    try:
+        content = read_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInputError(f"the file {path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInputError(f"the file {path} is not YAML: {one_line(error)}") from error
+    configs = []
+    entries = content if isinstance(content, list) else [content]
+    if not entries:
+        raise BadInputError(f"there is no configuration in {path}; it holds one, or a list")
+    for position, entry in enumerate(entries, start=1):
+        where = f"configuration {position} of {path}"
+        if not isinstance(entry, dict) or not entry:
+            raise BadInputError(f"{where} is no mapping of names to values")
+        try:
+            config = _config_of(entry, identity.base)
+        except BadInputError as error:
+            raise BadInputError(f"in {where}, {error}") from error
+        outside = identity.space.outside(config, identity.base)
+        if outside is not None:
+            raise BadInputError(f"{where} is outside the search space: {outside}")
+        configs.append(config)
+    return configs
+
+
+def enqueue(study: optuna.Study, identity: StudyIdentity, configs: list[Config]) -> None:
+    """Let the study's next trials have these configurations; one it has already is left out."""
+    for config in configs:
+        study.enqueue_trial(dict(identity.space.values_of(config)), skip_if_exists=True)
+
+
+def refuse_incompatible(source: OpenStudy, identity: StudyIdentity) -> None:
+    """Raise `BadInputError` when values of one study say nothing about the other."""
+    former = source.identity
+    different = [
+        name
+        for name in ("dataset_digest", "text", "max_epochs", "replicates")
+        if getattr(former, name) != getattr(identity, name)
+    ]
+    if different:
+        raise BadInputError(
+            f"the study {source.study.study_name!r} cannot warm-start this one: its "
+            f"{' and '.join(name.replace('_', ' ') for name in different)} is not the same"
+        )
+
+
+def copy_trials(source: OpenStudy, study: optuna.Study, identity: StudyIdentity) -> tuple[int, int]:
+    """Copy the finished trials of a compatible study, each of them once.
+
+    Returns:
+        How many the study has of them now, and how many its space cannot express.
+    """
+    there = {trial.user_attrs.get(COPY_OF) for trial in study.get_trials(deepcopy=False)}
+    copied = left_out = 0
+    for trial in own_trials(source.study):
+        if trial.state not in (OptunaState.COMPLETE, OptunaState.PRUNED):
+            continue
+        config = source.identity.config_of(trial.number, trial.params)
+        if identity.space.outside(config, identity.base) is not None:
+            left_out += 1
+            continue
+        copied += 1
+        origin = f"{source.study.study_name} {source.key} {trial.number}"
+        if origin in there:
+            continue
+        values = identity.space.values_of(config)
+        distributions = identity.space.distributions()
+        study.add_trial(
+            create_trial(
+                state=trial.state,
+                value=trial.values[0] if trial.values else None,
+                params=values,
+                distributions={name: distributions[name] for name in values},
+                intermediate_values=trial.intermediate_values,
+                system_attrs=_rungs_of(trial),
+                user_attrs={COPY_OF: origin},
+            )
+        )
+    return copied, left_out
+
+
+def _rungs_of(trial: optuna.trial.FrozenTrial) -> dict[str, float]:
+    """Return what successive halving knows a trial by, so that copies count at its rungs."""
+    attributes = trial.system_attrs
+    return {name: attributes[name] for name in attributes if name.startswith("completed_rung")}
+
+
+def _config_of(entry: dict[str, object], base: Config) -> Config:
+    if set(entry) <= set(Config.model_fields):
+        return Config.from_yaml(yaml.safe_dump(entry))
+    return base.with_values(entry)  # type: ignore[arg-type]
