@@ -46,5 +46,5 @@ clean:  ## remove the environment and all caches; data, studies and tracking sta
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): this takes some minutes, once"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

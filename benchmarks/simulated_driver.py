@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from dlf.config import Config
 from dlf.metrics import Metrics
 from dlf.text.source import TextSource
-from dlf.training import EpochLosses, EpochRecord
+from dlf.training.training import EpochLosses, EpochRecord
 from search.engine.ledger import TrialLedger
 from search.spaces.space import Space
 from search.study.budget import Budget, BudgetKeeper

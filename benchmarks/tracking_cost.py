@@ -30,7 +30,7 @@ from simulated_driver import Unrecorded, made_up_facts, made_up_record
 from dlf.config import Config
 from dlf.data import prepare_dataset
 from dlf.text.source import TextSource
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.cluster.ray_session import ray_session
 from search.engine.ledger import TrialLedger
 from search.engine.run_trials import run_trials

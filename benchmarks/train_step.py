@@ -28,13 +28,13 @@ from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dlf.allocator import keep_freed_memory
-from dlf.batching import Clips
 from dlf.config import Config
-from dlf.inference import predict
 from dlf.modalities import MODALITIES, InputSizes, Modality, PerModality
-from dlf.model import DLF
-from dlf.optimisation import Optimisation
+from dlf.model.dlf import DLF
+from dlf.training.allocator import keep_freed_memory
+from dlf.training.batching import Clips
+from dlf.training.inference import predict
+from dlf.training.optimisation import Optimisation
 
 SIZES = InputSizes(
     widths=PerModality(text=768, audio=5, vision=20),

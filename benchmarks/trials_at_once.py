@@ -31,7 +31,7 @@ from dlf.data.store import write_dataset
 from dlf.modalities import Modality
 from dlf.presets import preset
 from dlf.text.source import TextSource
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.cluster.ray_session import ray_session
 from search.engine.ledger import TrialLedger
 from search.engine.run_trials import run_trials

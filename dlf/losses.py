@@ -13,8 +13,8 @@ from torch import Tensor
 
 from dlf.config import Config, LossConfig
 from dlf.modalities import Modality
-from dlf.model import Outputs
-from dlf.steps import Sequences
+from dlf.model.dlf import Outputs
+from dlf.model.steps import Sequences
 
 NORM_FLOOR = 1e-12
 """added to squared norms, so that the cosine of a zero vector is zero"""

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from dlf.command import EXIT_DONE, BadInputError, CommandParser, reason_of, run_command
 from dlf.data import SPLITS, Split, mmsa
 from dlf.data.unpickler import load_pickle
-from dlf.predictor import Predictions, Predictor
+from dlf.serving.predictor import Predictions, Predictor
 from dlf.whole_file import replaced_whole
 
 COLUMN_TYPES = {

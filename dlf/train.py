@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlf.allocator import keep_freed_memory
 from dlf.command import (
     EXIT_DONE,
     BadInputError,
@@ -30,11 +29,12 @@ from dlf.configuration_file import read_configuration
 from dlf.data import open_split, prepare_dataset, seal_test_split
 from dlf.text.choice import choose_text
 from dlf.text.tokens import has_words
-from dlf.train_request import Device, TrainRequest, read_request
-from dlf.train_result import HEADING, FailedSeed, SeedResult, TrainResult
-from dlf.training import NonFiniteError
-from dlf.training_bar import TrainingBar
-from dlf.training_data import TrainingData
+from dlf.training.allocator import keep_freed_memory
+from dlf.training.request import Device, TrainRequest, read_request
+from dlf.training.result import HEADING, FailedSeed, SeedResult, TrainResult
+from dlf.training.training import NonFiniteError
+from dlf.training.training_bar import TrainingBar
+from dlf.training.training_data import TrainingData
 
 
 class Trained(NamedTuple):

@@ -18,7 +18,7 @@ from dlf.command import one_line
 from dlf.config import Config
 from dlf.metrics import Metrics
 from dlf.modalities import InputSizes
-from dlf.model import DLF
+from dlf.model.dlf import DLF
 from dlf.text.encoder import copy_encoder, refuse_changed
 from dlf.text.finetuned import TextEncoder
 from dlf.text.source import TextSource

@@ -12,7 +12,7 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 from dlf.data import mmsa, synthetic
 from dlf.data.store import write_dataset
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.cluster.ray_session import ray_session
 from tests.support.epoch_records import epoch_record
 from tests.support.s3_server import S3Server, running_s3

@@ -42,11 +42,11 @@ COMMANDS = {"run", "promote", "ablate", "status", "audit", "report"}
 THE_MODEL = [
     "dlf.config",
     "dlf.presets",
-    "dlf.model",
+    "dlf.model.dlf",
     "dlf.losses",
-    "dlf.batching",
-    "dlf.optimisation",
-    "dlf.training",
+    "dlf.training.batching",
+    "dlf.training.optimisation",
+    "dlf.training.training",
     "dlf.trained_model",
 ]
 

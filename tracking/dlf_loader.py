@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mlflow import MlflowException
 
 from dlf.command import BadInputError
-from dlf.served import ServedModel
+from dlf.serving.served import ServedModel
 
 if TYPE_CHECKING:
     from pandas import DataFrame

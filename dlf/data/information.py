@@ -13,7 +13,7 @@ from dlf.data.probe import CREDIBLE, probe
 from dlf.data.split import Sequences, Split
 from dlf.data.store import open_split, verify_split
 from dlf.modalities import MODALITIES, Modality
-from dlf.normalisation import WIDELY_APART, scale_ratio
+from dlf.model.normalisation import WIDELY_APART, scale_ratio
 
 CLASSES = range(-3, 4)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from dlf.command import BadInputError
 from dlf.config import Config, Value
 from dlf.modalities import MODALITIES, InputSizes, PerModality
-from dlf.model import DLF
+from dlf.model.dlf import DLF
 from dlf.reference.names import ALIGNMENTS, CONVOLUTIONS, ENCODERS, is_dead, places
 
 Parameters = Mapping[str, Tensor]

@@ -11,7 +11,8 @@ from torch import Tensor
 from dlf.command import BadInputError
 from dlf.losses import LossWeights, loss_terms
 from dlf.modalities import MODALITIES
-from dlf.model import DLF, Outputs
+from dlf.model.dlf import DLF, Outputs
+from dlf.model.steps import Features, Sequences, separate
 from dlf.reference.golden import (
     LAMBDAS_AND_BETAS,
     Array,
@@ -21,7 +22,6 @@ from dlf.reference.golden import (
     setting_of,
 )
 from dlf.reference.names import LETTERS, places
-from dlf.steps import Features, Sequences, separate
 
 BOUND = 1e-4
 """that no error may exceed: of outputs absolute, of losses and gradient norms relative"""

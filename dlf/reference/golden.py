@@ -21,7 +21,7 @@ from dlf.command import BadInputError
 from dlf.config import Config, Value
 from dlf.losses import LossWeights
 from dlf.modalities import MODALITIES, InputSizes, Modality, PerModality
-from dlf.model import DLF
+from dlf.model.dlf import DLF
 from dlf.presets import preset
 from dlf.reference.architecture import architecture_of, build
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from dlf.command import BadInputError
 from dlf.config import FinetuningConfig
-from dlf.steps import Features, valid_steps
+from dlf.model.steps import Features, valid_steps
 from dlf.text.encoder import description_files, encoder_folder
 from dlf.text.source import Encoder, TextSource
 

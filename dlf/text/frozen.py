@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from dlf.config import FinetuningConfig
-from dlf.steps import Features
+from dlf.model.steps import Features
 from dlf.text.finetuned import TextEncoder
 from dlf.text.source import Encoder
 

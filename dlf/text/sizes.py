@@ -3,7 +3,7 @@
 from dlf.config import DataConfig
 from dlf.data.manifest import Manifest
 from dlf.modalities import InputSizes, Modality, Statistics
-from dlf.normalisation import WIDELY_APART, scale_ratio
+from dlf.model.normalisation import WIDELY_APART, scale_ratio
 from dlf.text.source import Encoder, TextSource
 
 

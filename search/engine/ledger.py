@@ -9,7 +9,7 @@ import math
 from collections.abc import Set
 from dataclasses import dataclass
 
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.trial.code_version import code_revision
 from search.trial.plan import Settled, TrialPlan, TrialSource, Wait
 from tracking.recorder import Recorder

@@ -5,7 +5,7 @@ Each goes on from its checkpoint, wherever there is room for it.
 
 from typing import NamedTuple
 
-from dlf.halved_batch import halved_batch
+from dlf.training.halved_batch import halved_batch
 from search.engine.failure_reasons import Failure, FailureKind
 from search.trial.plan import TrialPlan
 

@@ -12,12 +12,12 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from ray import tune
 
-from dlf.allocator import keep_freed_memory
 from dlf.command import one_line
 from dlf.data import joined, seal_test_split
-from dlf.replicates import Replicates
 from dlf.text.finetuned import pretrained_encoder
-from dlf.training import EpochRecord, Training
+from dlf.training.allocator import keep_freed_memory
+from dlf.training.replicates import Replicates
+from dlf.training.training import EpochRecord, Training
 from search.engine.watchdog import stack_file, watched
 from search.engine.worker_facts import TrialMeter
 from search.resources.allotment import Resources

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from dlf.replicates import Replicates
+from dlf.training.replicates import Replicates
 from search.resources.allotment import Resources
 from tracking.records import TrialFacts
 

@@ -8,7 +8,7 @@ import torch
 
 from dlf.data import Sequences, Split, open_split, read_manifest
 from dlf.text.finetuned import pretrained_encoder
-from dlf.training import Training
+from dlf.training.training import Training
 from search.resources.allotment import Resources
 from search.study.identity import StudyIdentity
 

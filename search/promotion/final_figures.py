@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlf.batching import Clips
 from dlf.data import Split
-from dlf.inference import represent
 from dlf.trained_model import TrainedModel
+from dlf.training.batching import Clips
+from dlf.training.inference import represent
 
 CLASSES_FILE = "test_confusion_and_classes.png"
 PROJECTION_FILE = "test_projection.png"

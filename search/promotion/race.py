@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from dlf.whole_file import write_or_fail
 from search.promotion.racing import Loser, losers
 from search.seeded.comparison import FEWEST_SEEDS

@@ -9,12 +9,12 @@ import optuna
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from dlf.batching import Clips
 from dlf.data import Split, open_test_split
-from dlf.inference import predict
 from dlf.text.encoder import refuse_changed
 from dlf.text.prepared import open_text, prepare_text
 from dlf.trained_model import TrainedModel
+from dlf.training.batching import Clips
+from dlf.training.inference import predict
 from search.promotion.plan import now
 from search.trial.data import TrialData
 from tracking.predictions import Predictions, read_predictions, write_predictions

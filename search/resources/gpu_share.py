@@ -47,7 +47,7 @@ def share_of(measured: Measured, most: int) -> GpuShare:
     """Return how many trials share a GPU, by what the largest of them took.
 
     A trial also gets room for the data to lie on the GPU, which takes no more than half of what a
-    model has left there (`dlf.placement`).
+    model has left there (`dlf.training.placement`).
 
     Args:
         measured: the figures.

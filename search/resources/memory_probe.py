@@ -12,7 +12,7 @@ from dlf.command import WorkFailedError, one_line
 from dlf.config import Config
 from dlf.data import seal_test_split
 from dlf.text.finetuned import pretrained_encoder
-from dlf.training import Training
+from dlf.training.training import Training
 from search.cluster.carried_data import carried_data
 from search.resources.gpu_memory import MemoryMeter
 from search.trial.data import OpenedData, TrialData

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from dlf.whole_file import replaced_whole
 from tracking.records import Outcome, TrialState
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dlf.command import WorkFailedError, one_line
 from dlf.config import Config, Value
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.seeded.ended_trainings import EndedTraining, EndedTrainings
 from search.trial.checkpoints import Checkpoints, DamagedCheckpointError
 from search.trial.plan import TrialPlan, TrialSource, Wait

@@ -103,7 +103,7 @@ class StudyIdentity(BaseModel):
             "dlf.study_digest": self.digest,
             "dlf.text": self.text.way,
             "dlf.max_epochs": str(self.max_epochs),
-            "dlf.replicates": str(self.replicates),
+            "dlf.training.replicates": str(self.replicates),
         } | self._encoder_tags()
 
     def _encoder_tags(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from optuna.trial import TrialState as OptunaState
 
 from dlf.command import BadInputError
 from dlf.config import Value
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from dlf.whole_file import replaced_whole
 from search.study.budget import BudgetKeeper
 from search.study.identity import PAPER_TRIAL, StudyIdentity

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from dlf.config import Config, Value
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from tracking.records import Outcome
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from dlf.best_model import best_model
 from dlf.config import Config
 from dlf.modalities import InputSizes
 from dlf.trained_model import TrainedModel
-from dlf.training import EpochRecord
+from dlf.training.best_model import best_model
+from dlf.training.training import EpochRecord
 from search.trial.data import TrialData
 
 

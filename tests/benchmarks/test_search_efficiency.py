@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState as OptunaState
 
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.study.budget import Budget
 from search.study.schedulers import Stopping
 from tests.support.simulation import EPOCHS, SimulatedSearch

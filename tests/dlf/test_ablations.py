@@ -12,8 +12,8 @@ from dlf.config import Config, ModelConfig, Regularisers, Value
 from dlf.data import Split
 from dlf.losses import LossTerms, LossWeights, loss_terms
 from dlf.modalities import MODALITIES, InputSizes, Modality
-from dlf.model import DLF, Inputs
-from dlf.training import EpochLosses, Training
+from dlf.model.dlf import DLF, Inputs
+from dlf.training.training import EpochLosses, Training
 from tests.support.clips import assert_same, batch_of, clips_of
 from tests.support.gradients import gradients_of, terms_of
 

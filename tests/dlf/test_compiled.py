@@ -10,9 +10,9 @@ from torch._dynamo.utils import counters
 
 from dlf.config import Config, Value
 from dlf.data import Split
-from dlf.dropout import Dropout
 from dlf.modalities import InputSizes
-from dlf.training import EpochRecord, Training
+from dlf.model.dropout import Dropout
+from dlf.training.training import EpochRecord, Training
 from tests.support.optimisations import DROPOUTS
 
 pytestmark = pytest.mark.slow

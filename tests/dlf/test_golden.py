@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from dlf.batching import Batch, Clips
 from dlf.data import Split
 from dlf.modalities import MODALITIES
-from dlf.optimisation import Learned, Optimisation
 from dlf.reference.comparison import BOUND, Figures, compare, our_figures, released_figures
 from dlf.reference.golden import GoldenFile, read_golden, setting_of
-from dlf.training import Training
+from dlf.training.batching import Batch, Clips
+from dlf.training.optimisation import Learned, Optimisation
+from dlf.training.training import Training
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REFERENCES = ("deep", "mosei", "small", "unaligned")

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlf.config import Config
-from dlf.disentanglement import Disentangled
 from dlf.losses import (
     LossWeights,
     loss_terms,
@@ -17,8 +16,9 @@ from dlf.losses import (
     mean_squared_error,
     orthogonality_loss,
 )
-from dlf.model import Outputs
-from dlf.steps import Sequences, Steps
+from dlf.model.disentanglement import Disentangled
+from dlf.model.dlf import Outputs
+from dlf.model.steps import Sequences, Steps
 
 WIDTH = 6
 NAMES = LossWeights._fields

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from dlf.config import Config
 from dlf.modalities import MODALITIES, InputSizes, Modality
-from dlf.model import DLF, Inputs
-from dlf.steps import separate
+from dlf.model.dlf import DLF, Inputs
+from dlf.model.steps import separate
 from tests.support.clips import assert_same, batch_of, clips_of, seen_of, whole_clips
 from tests.support.gradients import gradients_of, terms_of
 

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from dlf import predict as predict_command
-from dlf.batching import Clips
 from dlf.data import (
     Split,
     open_split,
@@ -21,10 +20,11 @@ from dlf.data import (
     synthetic,
 )
 from dlf.data.location import import_file
-from dlf.inference import predict_levels
-from dlf.predictor import Predictor
+from dlf.serving.predictor import Predictor
 from dlf.text.prepared import open_text, prepare_text
 from dlf.text.source import Encoder, TextSource
+from dlf.training.batching import Clips
+from dlf.training.inference import predict_levels
 from tests.conftest import TINY_CLIPS
 from tests.support.commands import ROOT, Command
 from tests.support.searches import run_here

@@ -11,8 +11,8 @@ from torch import Tensor
 from dlf.config import Config, Value
 from dlf.data import Split
 from dlf.modalities import InputSizes
-from dlf.replicates import Replicates
-from dlf.training import EpochRecord, Training
+from dlf.training.replicates import Replicates
+from dlf.training.training import EpochRecord, Training
 
 RATES = (3e-3, 1e-3, 2e-3)
 

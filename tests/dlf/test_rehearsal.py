@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from dlf.batching import Batch, Clips
 from dlf.config import Config
 from dlf.data import Split
-from dlf.inference import predict
 from dlf.modalities import InputSizes
-from dlf.optimisation import Learned, Optimisation
-from dlf.training import Training
+from dlf.training.batching import Batch, Clips
+from dlf.training.inference import predict
+from dlf.training.optimisation import Learned, Optimisation
+from dlf.training.training import Training
 
 CLIPS = 40
 
@@ -64,7 +64,7 @@ def test_it_learns_steps_and_predicts(training: Training, monkeypatch: pytest.Mo
         return predict(training.model, clips, config)
 
     monkeypatch.setattr(Optimisation, "learn", watched_learn)
-    monkeypatch.setattr("dlf.training.predict", watched_predict)
+    monkeypatch.setattr("dlf.training.training.predict", watched_predict)
     before = [parameter.clone() for parameter in training.model.parameters()]
     training.rehearse()
     assert learned == [training.config.training.batch_size]

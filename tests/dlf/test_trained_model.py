@@ -9,17 +9,17 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from dlf.batching import Clips
 from dlf.command import BadInputError
 from dlf.config import Config, Value
 from dlf.data import Split
-from dlf.inference import predict
 from dlf.metrics import compute_metrics
 from dlf.modalities import InputSizes
-from dlf.model import DLF
+from dlf.model.dlf import DLF
 from dlf.text.encoder import find_encoder
 from dlf.text.source import Encoder, TextSource, TextWay
 from dlf.trained_model import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, TrainedModel
+from dlf.training.batching import Clips
+from dlf.training.inference import predict
 from tests.support.small_models import small_model
 
 

@@ -11,7 +11,7 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from dlf.config import Config, Value
 from dlf.losses import LossTerms, LossWeights, loss_terms
 from dlf.modalities import MODALITIES, InputSizes, Modality, PerModality
-from dlf.model import DLF, Inputs
+from dlf.model.dlf import DLF, Inputs
 from tests.support.clips import assert_same, batch_of, clips_of
 
 DIFFERENT: list[dict[str, Value]] = [

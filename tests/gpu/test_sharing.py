@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from dlf.training import EpochRecord, Training
+from dlf.training.training import EpochRecord, Training
 from search.engine.trainable import DLFTrainable
 from search.resources.gpu_memory import CONTEXT, CudaMeter, limit_memory, memory_limit
 from search.study.records import NOTES, REASON

@@ -9,7 +9,7 @@ import torch
 from dlf.config import Config, Value
 from dlf.data import open_split, read_manifest
 from dlf.text.sizes import input_sizes
-from dlf.training import Training
+from dlf.training.training import Training
 from search.resources.gpu_memory import CudaMeter
 from tests.support.optimisations import DROPOUTS
 from tests.support.small_models import PRECOMPUTED

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.simulation import SimulatedSearch
 

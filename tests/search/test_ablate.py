@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from dlf.published_results import TABLE_2
-from dlf.training import Training
+from dlf.training.training import Training
 from search import ablate
 from search.ablation.ablation import RESULT_FILE, TABLE_FILE, AblationFolder
 from search.ablation.result import AblationResult

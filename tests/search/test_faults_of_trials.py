@@ -119,7 +119,7 @@ def test_the_stack_of_a_trial_that_hung_is_shown(faulty: Faulty, number: int) ->
 
 def test_a_hang_is_placed_in_our_own_code(faulty: Faulty) -> None:
     places = {number: faulty.trials[number].user_attrs[REASON] for number in HANGING}
-    assert "/dlf/replicates.py" in places[fault.SPINNING]
+    assert "/dlf/training/replicates.py" in places[fault.SPINNING]
     assert "in train_epoch" in places[fault.HOLDING_THE_LOCK]
     assert "/search/engine/trainable.py" in places[fault.HANGING_AT_ITS_BEGINNING]
 

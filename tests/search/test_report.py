@@ -12,7 +12,7 @@ from optuna.samplers import RandomSampler
 
 from dlf.command import run_command
 from dlf.config import Config
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search import report
 from search.recording import study_report
 from search.spaces.space import Space

@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from dlf.config import Config
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.study.budget import Budget
 from search.study.identity import PAPER_TRIAL
 from search.study.records import SEEDS, count_epochs

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from dlf.batching import Clips
 from dlf.data import open_test_split, read_manifest
 from dlf.data.encoded import list_encoded
 from dlf.data.synthetic import LEXICON
-from dlf.inference import predict
 from dlf.metrics import compute_metrics
 from dlf.text.prepared import open_text
 from dlf.trained_model import TrainedModel
+from dlf.training.batching import Clips
+from dlf.training.inference import predict
 from search.study.open_study import StudyPlace
 from tests.support.commands import run
 from tests.support.encoders import save_tiny_encoder

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from dlf.modalities import MODALITIES, InputSizes, Modality, PerModality
-from dlf.model import Inputs, Outputs
-from dlf.steps import Features, separate
+from dlf.model.dlf import Inputs, Outputs
+from dlf.model.steps import Features, separate
 
 SEQUENCES = ("projected", "specific", "shared", "reconstructed", "respecified")
 GARBAGE = 50.0

@@ -1,7 +1,7 @@
 """Records of epochs that were not trained."""
 
 from dlf.metrics import Metrics
-from dlf.training import EpochLosses, EpochRecord
+from dlf.training.training import EpochLosses, EpochRecord
 
 
 def epoch_record(epoch: int, mae: float, best: float, *, finished: bool = False) -> EpochRecord:

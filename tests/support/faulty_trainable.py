@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from dlf.training import EpochRecord, Training
+from dlf.training.training import EpochRecord, Training
 from search.engine.trainable import RECORD, DLFTrainable, record_of
 from search.trial.data import OpenedData
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dlf.config import Config
 from dlf.losses import LossTerms, LossWeights, loss_terms
-from dlf.model import DLF, Inputs
+from dlf.model.dlf import DLF, Inputs
 
 
 def terms_of(model: DLF, inputs: Inputs, labels: Tensor, config: Config) -> LossTerms:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from dlf.training import EpochRecord, Training
+from dlf.training.training import EpochRecord, Training
 from search.engine.trainable import DLFTrainable
 from search.trial.data import OpenedData
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from dlf.data import open_split, read_manifest
 from dlf.metrics import Metrics
-from dlf.replicates import Replicates
 from dlf.text.source import TextSource
-from dlf.training import EpochRecord, Training
+from dlf.training.replicates import Replicates
+from dlf.training.training import EpochRecord, Training
 from search.recording.kept_results import KeptResults
 from search.trial.checkpoints import Checkpoints
 from search.trial.data import TrialData

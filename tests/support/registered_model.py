@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from dlf.batching import Clips
 from dlf.config import Value
 from dlf.data import read_manifest, synthetic
-from dlf.inference import predict_levels
 from dlf.metrics import sentiment_class
 from dlf.text.source import TextSource
 from dlf.trained_model import TrainedModel
-from dlf.training_data import TrainingData
+from dlf.training.batching import Clips
+from dlf.training.inference import predict_levels
+from dlf.training.training_data import TrainingData
 from tests.support.small_models import SMALL
 from tracking.location import TrackingLocation
 from tracking.mlflow_connection import connect

@@ -9,7 +9,7 @@ import optuna
 from dlf.command import BadInputError
 from dlf.config import Config, Value
 from dlf.text.source import TextSource
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.engine.ledger import TrialLedger
 from search.spaces.space import Space
 from search.study.budget import Budget, BudgetKeeper

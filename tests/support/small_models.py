@@ -6,7 +6,7 @@ import torch
 
 from dlf.config import Config, Value
 from dlf.modalities import InputSizes, PerModality
-from dlf.model import DLF
+from dlf.model.dlf import DLF
 from dlf.text.finetuned import pretrained_encoder
 from dlf.text.source import TextSource
 from dlf.trained_model import ModelCard, TrainedModel

@@ -8,7 +8,7 @@ from typing import Any
 from dlf.data import open_split, read_manifest
 from dlf.text.sizes import input_sizes
 from dlf.text.source import TextSource
-from dlf.training import EpochRecord, Training
+from dlf.training.training import EpochRecord, Training
 from tests.support.commands import Command
 from tests.support.small_models import SMALL
 

@@ -12,7 +12,7 @@ import dlf
 from dlf.command import BadInputError
 from dlf.config import Config
 from dlf.modalities import InputSizes, PerModality
-from dlf.model import DLF
+from dlf.model.dlf import DLF
 from dlf.text.source import Encoder, TextSource
 from dlf.trained_model import CARD_FILE, CONFIG_FILE, ModelCard, TrainedModel
 from tests.support.registered_model import TINY

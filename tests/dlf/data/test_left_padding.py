@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from dlf.batching import Clips
 from dlf.config import Config
 from dlf.data.mmsa import clean
-from dlf.inference import predict
 from dlf.modalities import InputSizes
-from dlf.model import DLF
-from dlf.training import Training
+from dlf.model.dlf import DLF
+from dlf.training.batching import Clips
+from dlf.training.inference import predict
+from dlf.training.training import Training
 
 Content = dict[str, dict[str, Any]]
 

@@ -7,8 +7,8 @@ import torch
 
 from dlf.config import Config, Value
 from dlf.modalities import InputSizes
-from dlf.model import DLF
-from dlf.optimisation import Optimisation
+from dlf.model.dlf import DLF
+from dlf.training.optimisation import Optimisation
 from tests.support.optimisations import DROPOUTS, Made
 
 

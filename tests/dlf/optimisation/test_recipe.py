@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlf.batching import Batch, Clips
 from dlf.config import Config, Value
 from dlf.data import Split
 from dlf.losses import LossTerms, LossWeights, loss_terms
 from dlf.modalities import InputSizes
-from dlf.model import DLF
+from dlf.model.dlf import DLF
+from dlf.training.batching import Batch, Clips
 from tests.support.gradients import terms_of
 from tests.support.optimisations import Made
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dlf.batching import Batch
 from dlf.config import Config, Value
 from dlf.modalities import InputSizes
-from dlf.model import DLF
-from dlf.optimisation import Optimisation
+from dlf.model.dlf import DLF
+from dlf.training.batching import Batch
+from dlf.training.optimisation import Optimisation
 from tests.support.clips import batch_of, whole_clips
 from tests.support.optimisations import DROPOUTS, Made
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from dlf.command import BadInputError
 from dlf.config import Config
 from dlf.modalities import MODALITIES, PerModality
-from dlf.model import DLF
+from dlf.model.dlf import DLF
 from dlf.reference.architecture import architecture_of, build
 from tests.dlf.reference.released import Released, Shape
 

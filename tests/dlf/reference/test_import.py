@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dlf.modalities import MODALITIES
-from dlf.model import DLF
+from dlf.model.dlf import DLF
+from dlf.model.steps import Features
 from dlf.presets import preset
 from dlf.reference.checkpoint import TEXT_ENCODER_FILE, import_checkpoint
-from dlf.steps import Features
 from dlf.trained_model import MODEL_FILES, TrainedModel
 from tests.dlf.reference.conftest import Ran
 from tests.dlf.reference.released import Released, Shape

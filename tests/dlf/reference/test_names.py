@@ -5,7 +5,7 @@ import torch
 
 from dlf.config import Config
 from dlf.modalities import InputSizes
-from dlf.model import DLF
+from dlf.model.dlf import DLF
 from dlf.reference.names import is_dead, places
 from tests.dlf.reference.released import Released, Shape
 

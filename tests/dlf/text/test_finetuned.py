@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 from transformers import AlbertConfig, AlbertModel, AutoModel
 
-from dlf.batching import Clips
 from dlf.command import BadInputError
 from dlf.config import Config, FinetuningConfig, Value
 from dlf.data import Sequences, Split
-from dlf.inference import predict
 from dlf.modalities import InputSizes
-from dlf.model import DLF
-from dlf.steps import Features
+from dlf.model.dlf import DLF
+from dlf.model.steps import Features
 from dlf.text.encoder import find_encoder
 from dlf.text.finetuned import TextEncoder, pretrained_encoder, untrained_encoder
 from dlf.text.source import Encoder, TextSource
 from dlf.trained_model import ModelCard, TrainedModel
-from dlf.training import Training
+from dlf.training.batching import Clips
+from dlf.training.inference import predict
+from dlf.training.training import Training
 
 CLS, SEP, GOOD, BAD = 2, 3, 20, 40
 

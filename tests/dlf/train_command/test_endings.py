@@ -11,7 +11,7 @@ import torch
 
 from dlf.data.synthetic import LEXICON
 from dlf.trained_model import TrainedModel
-from dlf.training import EpochRecord, NonFiniteError, Training
+from dlf.training.training import EpochRecord, NonFiniteError, Training
 from tests.support.commands import ROOT
 from tests.support.encoders import save_tiny_encoder
 from tests.support.searches import wait_until

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from dlf import train
-from dlf.batching import Clips
 from dlf.configuration_file import read_configuration
 from dlf.data import SealedTestSplitError, open_split, open_test_split, read_manifest
 from dlf.data.synthetic import LEXICON
-from dlf.inference import predict
 from dlf.intervals import metric_estimates
 from dlf.metrics import Metrics
 from dlf.presets import preset
 from dlf.trained_model import TrainedModel
-from dlf.training import EpochRecord, Training
+from dlf.training.batching import Clips
+from dlf.training.inference import predict
+from dlf.training.training import EpochRecord, Training
 from tests.support.encoders import save_tiny_encoder
 from tests.support.pseudo_terminal import PseudoTerminal
 from tests.support.searches import run_here

@@ -13,7 +13,7 @@ from dlf.config import Config
 from dlf.metrics import Metrics, compute_metrics
 from dlf.published_results import TABLE_2
 from dlf.text.source import TextSource
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.ablation.ablation import AblationPlan
 from search.ablation.request import DEFAULT_SEEDS
 from search.ablation.result import AblationResult, RowResult, result_of

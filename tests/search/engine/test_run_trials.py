@@ -9,15 +9,15 @@ import pytest
 import ray
 import torch
 
-from dlf.batching import Clips
 from dlf.command import BadInputError
 from dlf.config import Config
 from dlf.data import SealedTestSplitError, open_split, open_test_split, read_manifest
-from dlf.inference import predict
 from dlf.metrics import compute_metrics
 from dlf.text.source import TextSource
 from dlf.trained_model import TrainedModel
-from dlf.training import EpochRecord
+from dlf.training.batching import Clips
+from dlf.training.inference import predict
+from dlf.training.training import EpochRecord
 from search.engine.ledger import TrialLedger
 from search.engine.run_trials import run_trials
 from search.engine.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace, record_of

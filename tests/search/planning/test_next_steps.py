@@ -7,9 +7,9 @@ from unittest.mock import patch
 
 import pytest
 
-from dlf import train_request
 from dlf.config import Config
 from dlf.text.source import Encoder, TextSource
+from dlf.training import request as train_request
 from search.planning.next_steps import look_command, promote_command
 from search.promotion.next_steps import promotion_command, train_command
 from search.promotion.request import read_request

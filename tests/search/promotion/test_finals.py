@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlf.batching import Clips
 from dlf.command import WorkFailedError
 from dlf.data import joined
-from dlf.inference import predict
-from dlf.replicates import Replicates
 from dlf.trained_model import WEIGHTS_FILE
-from dlf.training import EpochRecord, Training
+from dlf.training.batching import Clips
+from dlf.training.inference import predict
+from dlf.training.replicates import Replicates
+from dlf.training.training import EpochRecord, Training
 from search.promotion.finals import Finals, refitted
 from search.seeded.ended_trainings import EndedTraining, EndedTrainings
 from search.seeded.seeded_trainings import Entrant

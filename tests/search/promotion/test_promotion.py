@@ -11,7 +11,7 @@ import pytest
 
 from dlf.command import WorkFailedError
 from dlf.data import open_test_split
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search import promote
 from search.promotion.final_figures import CLASSES_FILE, PROJECTION_FILE
 from search.promotion.plan import RESULT_FILE, RegisteredBefore

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlf.command import WorkFailedError
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.engine.ledger import TrialLedger
 from search.promotion.race import LOSERS_FILE, Race
 from search.trial.plan import TrialPlan, Wait

@@ -10,13 +10,13 @@ import optuna
 import pytest
 from numpy.typing import NDArray
 
-from dlf.batching import Clips
 from dlf.command import BadInputError
 from dlf.data import Split, open_test_split
-from dlf.inference import predict
 from dlf.modalities import PerModality
 from dlf.text.source import TextSource
 from dlf.trained_model import TrainedModel
+from dlf.training.batching import Clips
+from dlf.training.inference import predict
 from search.promotion.test_split import OnTest, Reading, read_test_split, readings_of
 from tests.support.kept_study import Kept
 from tests.support.small_models import small_model

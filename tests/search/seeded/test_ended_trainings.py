@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlf.training import EpochRecord
+from dlf.training.training import EpochRecord
 from search.seeded.ended_trainings import EndedTraining, EndedTrainings
 from tests.support.epoch_records import epoch_record
 from tests.support.seeded_trainings import LABELS, ended_training, failed, predictions

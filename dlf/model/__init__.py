@@ -1,0 +1,1 @@
+"""DLF as a network: its parts, each with the equation or section of the paper it is from."""

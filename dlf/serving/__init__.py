@@ -1,0 +1,1 @@
+"""A trained model asked from outside: rows are checked, read, and predicted."""

@@ -1,0 +1,1 @@
+"""Training of one configuration: batches, the recipe, epochs, and the best model of them."""
