@@ -1,4 +1,4 @@
-# `make search` and `make test` need nothing but Python, pip and make; they set up .venv themselves.
+# Everything needs nothing but Python, pip and make at first; `.venv` is set up by what needs it.
 
 PYTHON ?= python3
 PORT ?= 5000
@@ -7,24 +7,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help search test test-all check ui tracked pictures rehearse clean
+.PHONY: help search ui tracked test test-all lint format docs bench pictures rehearse licences audit \
+	clean
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 search: $(INSTALLED)  ## search the synthetic dataset: 20 trials in a few minutes
 	$(BIN)/python search/run.py --dataset synthetic --trials 20 --max-epochs 6
-
-test: $(INSTALLED)  ## run the tests, but for the slow ones: faults of whole searches and servers, the browser
-	$(BIN)/python -m pytest -m "not slow"
-
-test-all: $(INSTALLED)  ## run all tests
-	$(BIN)/python -m pytest
-
-check: $(INSTALLED)  ## lint, formatting and types
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
 
 ui: tracked $(INSTALLED)  ## open the MLflow UI on what was tracked here, http://127.0.0.1:5000 (or PORT=...)
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
@@ -34,14 +24,42 @@ ui: tracked $(INSTALLED)  ## open the MLflow UI on what was tracked here, http:/
 tracked:
 	@test -e mlflow.db || { echo "nothing was tracked here yet: make search" >&2; exit 2; }
 
+test: $(INSTALLED)  ## run the tests, but for the slow ones: faults of whole searches and servers, the browser
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(INSTALLED)  ## run all tests, with their coverage of dlf/ and search/ by branches
+	$(BIN)/python -m pytest --cov
+
+lint: $(INSTALLED)  ## check style, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(INSTALLED)  ## mend style and formatting
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(INSTALLED)  ## build the pages of docs/ into docs/_build/html, and follow their links
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	$(BIN)/python -m docs.check_links
+
+bench: $(INSTALLED)  ## measure every figure of docs/performance.md anew, in half an hour or so
+	$(BIN)/python -m benchmarks
+
 pictures: $(INSTALLED)  ## take the pictures of docs/images anew, in some minutes
 	$(BIN)/python -m docs.take_pictures
 
 rehearse: $(INSTALLED)  ## rehearse docker-compose.yml without Docker, in some minutes; needs root
 	$(BIN)/python -m tests.deployment.rehearse
 
+licences: $(INSTALLED)  ## write docs/reference/licences.md anew, from what is installed
+	$(BIN)/python -m tests.supply.licences
+
+audit: $(INSTALLED)  ## ask PyPI for known vulnerabilities of what constraints.txt pins
+	$(BIN)/python -m tests.supply.audit
+
 clean:  ## remove the environment and all caches; data, studies and tracking stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/_build *.egg-info
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): this takes some minutes, once"

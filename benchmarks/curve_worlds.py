@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from curve_table import CurveTable, Floats
 from optuna.distributions import FloatDistribution, IntDistribution
 from scipy.optimize import minimize
 
+from benchmarks.curve_table import CurveTable, Floats
 from dlf.config import Value
 from search.spaces.space import Space
 

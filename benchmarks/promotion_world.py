@@ -32,24 +32,34 @@ class World:
         *,
         better: Mapping[int, float] = {},
         searched: int | None = None,
+        spread: float = 0.0,
     ) -> None:
-        """Make them equally good on the population of clips.
+        """Make them equally good on the population of clips, unless they are spread.
 
         Args:
             rng: draws all there is to draw.
             better: by how much some are better after all, by number.
             searched: choose the finalists as the best of so many trials, on one seed and these
                 clips; none: they are taken at random.
+            spread: the standard deviation of how good the others truly are, around the paper's.
         """
         self._rng = rng
         self._clips = rng.normal(MEAN_ERROR, OF_CLIPS, CLIPS)
-        self.effects = rng.normal(0, OF_CONFIGURATIONS, (searched or 1 + FINALISTS, CLIPS))
+        count = searched or 1 + FINALISTS
+        self.effects = rng.normal(0, OF_CONFIGURATIONS, (count, CLIPS))
+        self.true = np.full(count, MEAN_ERROR)
+        """the MAE of each on the population of clips and seeds"""
+        if spread:
+            self._worsen(np.append(0.0, rng.normal(0, spread, count - 1)))
         if searched is not None:
             found = np.array([self.train(number, 1).mean() for number in range(searched)])
-            chosen = 1 + np.argsort(found[1:])[:FINALISTS]
-            self.effects = self.effects[[PAPER_TRIAL, *chosen]]
-        for number, by in better.items():
-            self.effects[number] -= by
+            chosen = [PAPER_TRIAL, *(1 + np.argsort(found[1:])[:FINALISTS])]
+            self.effects, self.true = self.effects[chosen], self.true[chosen]
+        self._worsen(np.array([-better.get(number, 0.0) for number in range(len(self.true))]))
+
+    def _worsen(self, by: Errors) -> None:
+        self.effects = self.effects + by[:, None]
+        self.true = self.true + by
 
     def train(self, number: int, seeds: int) -> Errors:
         """Return the errors [S, N] of a configuration on seeds that nobody had."""
@@ -90,20 +100,27 @@ def race(world: World) -> Raced:
     return Raced(candidate, dropped, errors)
 
 
-def replaces_paper(
+def kept(
     world: World, judge: Callable[[Comparison], bool] = clearly_beats, *, refit: bool = False
-) -> bool:
-    """Tell whether a promotion replaces the paper's configuration; with a refit the race decides.
+) -> int:
+    """Return the number of the configuration that a promotion keeps.
 
-    Otherwise both are trained on further seeds.
+    With a refit the race decides; otherwise the paper's and the candidate are trained on further
+    seeds.
     """
     raced = race(world)
     if raced.candidate == PAPER_TRIAL:
-        return False
+        return PAPER_TRIAL
+    both = (raced.candidate, PAPER_TRIAL)
     if refit:
-        first, second = (
-            np.stack(list(raced.errors[number].values()))
-            for number in (raced.candidate, PAPER_TRIAL)
-        )
-        return judge(compare(first, second))
-    return judge(compare(world.train(raced.candidate, SEEDS), world.train(PAPER_TRIAL, SEEDS)))
+        first, second = (np.stack(list(raced.errors[number].values())) for number in both)
+    else:
+        first, second = (world.train(number, SEEDS) for number in both)
+    return raced.candidate if judge(compare(first, second)) else PAPER_TRIAL
+
+
+def replaces_paper(
+    world: World, judge: Callable[[Comparison], bool] = clearly_beats, *, refit: bool = False
+) -> bool:
+    """Tell whether a promotion replaces the paper's configuration."""
+    return kept(world, judge, refit=refit) != PAPER_TRIAL

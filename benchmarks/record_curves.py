@@ -2,7 +2,7 @@
 
     python search/run.py --dataset mosi --text frozen --text-encoder minilm --sampler random \
         --scheduler none --trials 43 --max-epochs 12 --study curves
-    python benchmarks/record_curves.py --study curves benchmarks/curves/mosi-frozen-minilm.jsonl.gz
+    python -m benchmarks.record_curves --study curves benchmarks/curves/mosi-frozen-minilm.jsonl.gz
 
 Complete trials alone are exported, since others have no whole curve.
 """
@@ -11,10 +11,10 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 
 import optuna
-from curve_table import CurveTable, RecordedTrial, TableHeader
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
+from benchmarks.curve_table import CurveTable, RecordedTrial, TableHeader
 from search.study.identity import StudyIdentity
 from search.study.open_study import OpenStudy, SearchSettings, StudyPlace
 from search.study.records import own_trials

@@ -13,20 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 import optuna
-from curve_table import Floats
-from curve_worlds import World
 from optuna.pruners import BasePruner
 from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
-from simulated_driver import made_up_record
 
+from benchmarks.curve_table import Floats
+from benchmarks.curve_worlds import World
+from benchmarks.simulated_driver import identity_without_data, made_up_record
 from dlf.config import Config, Value
-from dlf.text.source import TextSource
 from search.engine.ledger import TrialLedger
 from search.spaces.space import Space
 from search.study.budget import Budget, BudgetKeeper
-from search.study.identity import StudyIdentity
 from search.study.records import count_epochs
 from search.study.samplers import SamplerName, make_sampler
 from search.study.schedulers import Stopping
@@ -124,7 +122,7 @@ def replay(
     queue: Configurations = (),
 ) -> Replayed:
     """Run a search; first comes the paper's configuration, then a queue of others, if any."""
-    identity = _identity(world)
+    identity = identity_without_data(world.space, world.epochs)
     study = optuna.create_study(
         sampler=make_sampler(strategy.sampler, seed=seed, trials_before=0, grouped=False),
         pruner=strategy.pruner(world.epochs),
@@ -194,15 +192,3 @@ def _drawn(space: Space, seed: int) -> Iterator[Mapping[str, Value]]:
 
 def _paper(world: World) -> Mapping[str, Value]:
     return world.space.values_of(Config())
-
-
-def _identity(world: World) -> StudyIdentity:
-    return StudyIdentity(
-        dataset="recorded",
-        dataset_digest="0" * 64,
-        text=TextSource(way="precomputed"),
-        max_epochs=world.epochs,
-        paper=Config(),
-        base=Config(),
-        space=world.space,
-    )

@@ -23,8 +23,10 @@ from search.study.samplers import SamplerName, make_sampler
 from search.study.schedulers import SchedulerName, Stopping
 from search.study.trials import StudyTrials
 from search.trial.plan import TrialPlan
+from tracking.location import resolve
+from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder
-from tracking.records import Outcome, Summary, TrialFacts, TrialRecord
+from tracking.records import Outcome, StudyRecord, Summary, TrialFacts, TrialRecord
 
 EPOCHS = 20
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -72,15 +74,7 @@ class MadeUpStudy:
 
         Without the URL of a storage it is a journal in that folder.
         """
-        self.identity = StudyIdentity(
-            dataset="synthetic",
-            dataset_digest="0" * 64,
-            text=TextSource(way="precomputed"),
-            max_epochs=EPOCHS,
-            paper=Config(),
-            base=Config(),
-            space=Space.load(),
-        )
+        self.identity = identity_without_data(Space.load(), EPOCHS)
         self.place = StudyPlace(f"overhead-{uuid4().hex}", folder, storage)
         stopping = Stopping(scheduler=scheduler)
         settings = SearchSettings(
@@ -100,6 +94,30 @@ class MadeUpStudy:
         keeper = BudgetKeeper(self._budget)
         source = StudyTrials(self.study, self.identity, keeper, seed=0, folder=self.place.folder)
         return TrialLedger(source, recorder)
+
+
+def identity_without_data(space: Space, max_epochs: int) -> StudyIdentity:
+    """Return what identifies a study that is never trained, around the paper's configuration."""
+    return StudyIdentity(
+        dataset="synthetic",
+        dataset_digest="0" * 64,
+        text=TextSource(way="precomputed"),
+        max_epochs=max_epochs,
+        paper=Config(),
+        base=Config(),
+        space=space,
+    )
+
+
+def recorder_on_sqlite(folder: Path) -> MlflowRecorder:
+    """Return a recorder on a new sqlite store in a folder, ready to record."""
+    recorder = MlflowRecorder(
+        resolve(f"sqlite:///{folder / 'mlflow.db'}"),
+        StudyRecord(name="benchmark", dataset="synthetic", tags={}),
+        folder / "tracking.jsonl",
+    )
+    recorder.ready()
+    return recorder
 
 
 class Driven(NamedTuple):

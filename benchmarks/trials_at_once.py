@@ -1,46 +1,36 @@
 """How much is trained by 1, 2, 4 and 8 trials at once on one device, and what each holds of it.
 
-    python benchmarks/trials_at_once.py                          # as many as there are CPUs
-    python benchmarks/trials_at_once.py --device cuda            # on one GPU, a share of it each
-    python benchmarks/trials_at_once.py --at-once 1 2 --epochs 4 --json
+    python -m benchmarks.trials_at_once                          # as many as there are CPUs
+    python -m benchmarks.trials_at_once --device cuda            # on one GPU, a share of it each
+    python -m benchmarks.trials_at_once --at-once 1 2 --epochs 4 --json
 
 The paper's configuration is trained on made-up clips that are as many, as wide and as long as those
 of MOSI, in Ray's workers, with checkpoints. Epochs are counted from the moment when every trial has
 ended its first one, until one ends its last: while all of them train. Medians of several rounds.
 """
 
-import json
 import os
 import statistics
 import tempfile
-import time
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
-from simulated_driver import Unrecorded
-from train_step import SIZES, TOKENS_OF_MOSI
 
-from dlf.data import Sequences, Split, TokenIds, read_manifest
-from dlf.data.manifest import Nonfinite
-from dlf.data.mmsa import CleanDataset
-from dlf.data.store import write_dataset
-from dlf.modalities import Modality
-from dlf.presets import preset
+from benchmarks.made_up_data import Lengths, store_made_up
+from benchmarks.measurement import Measurement, Record, benchmark_parser, tell
+from benchmarks.same_trials import SameTrials, train_together
+from benchmarks.simulated_driver import Unrecorded
+from benchmarks.train_step import SIZES, TOKENS_OF_MOSI
+from dlf.data import read_manifest
 from dlf.text.source import TextSource
-from dlf.training.training import EpochRecord
 from search.cluster.ray_session import ray_session
-from search.engine.ledger import TrialLedger
-from search.engine.run_trials import run_trials
-from search.engine.trainable import Workplace
 from search.resources.allotment import Resources
-from search.trial.checkpoints import Checkpoints
 from search.trial.data import TrialData
-from search.trial.plan import TrialPlan, TrialSource
-from tracking.records import Outcome, TrialFacts, TrialState
+from tracking.records import TrialFacts
 
 AT_ONCE = (1, 2, 4, 8)
 EPOCHS = 4
@@ -51,7 +41,7 @@ RAY_UNITS = 10_000
 """the parts in which Ray counts a GPU"""
 
 
-class Throughput(NamedTuple):
+class Throughput(Record):
     """What some trials came to while all of them trained."""
 
     at_once: int
@@ -63,50 +53,29 @@ class Throughput(NamedTuple):
     """that a trial has held at most, in the mean: of its process, or on its GPU by torch"""
 
 
-class SameTrials(TrialSource):
-    """Hands out the paper's configuration again and again, and notes when its epochs end."""
+class TrialsAtOnce(Measurement):
+    """The throughput of every number of trials at once."""
 
-    def __init__(self, count: int, epochs: int) -> None:
-        config = preset("paper", "mosi").with_values({"patience": epochs})
-        self.ended: dict[int, list[float]] = {}
-        self._epochs = epochs
-        self._left = [
-            TrialPlan(
-                number=number,
-                name=f"trial {number}",
-                params={},
-                config=config,
-                seeds=[number],
-                max_epochs=epochs,
+    device: Literal["cpu", "cuda"]
+    clips: int
+    """of the train split"""
+    rounds: int
+    throughput: Sequence[Throughput]
+
+    def gain(self, each: Throughput) -> float:
+        """Return how many times more is trained than by the fewest at once."""
+        return each.clips_per_second / self.throughput[0].clips_per_second
+
+    def lines(self) -> Iterator[str]:
+        """Yield the measurements as a table of markdown."""
+        against = f"times {self.throughput[0].at_once}"
+        yield f"| trials at once | epochs a minute | clips a second | {against} | memory, each |"
+        yield "| --- | --- | --- | --- | --- |"
+        for each in self.throughput:
+            yield (
+                f"| {each.at_once} | {each.epochs_per_minute:.1f} | {each.clips_per_second:.0f} | "
+                f"{self.gain(each):.2f} | {each.megabytes:.0f} MB |"
             )
-            for number in range(count)
-        ]
-
-    def next_trial(self) -> TrialPlan | None:
-        """Return the next trial."""
-        return self._left.pop(0) if self._left else None
-
-    def report(self, number: int, record: EpochRecord) -> None:
-        """Note the time."""
-        self.ended.setdefault(number, []).append(time.monotonic())
-
-    def end(self, number: int, outcome: Outcome) -> Mapping[int, Outcome]:
-        """Refuse what was not trained to its end."""
-        if outcome.state is not TrialState.COMPLETE:
-            raise RuntimeError(f"trial {number} has failed: {outcome.reason}")
-        return {number: outcome}
-
-    def note(self, number: int, text: str) -> None:
-        """Keep nothing."""
-
-    def epochs_per_second(self) -> float:
-        """Return the epochs of all trials together, while all of them trained."""
-        begin = max(times[0] for times in self.ended.values())
-        end = min(times[-1] for times in self.ended.values())
-        if begin >= end:
-            raise RuntimeError("the trials were not under way together; give more --epochs")
-        counted = sum(begin < at <= end for times in self.ended.values() for at in times)
-        return counted / (end - begin)
 
 
 class MemoryFacts(Unrecorded):
@@ -125,56 +94,30 @@ def make_data(folder: Path, train_clips: int) -> TrialData:
     """Store made-up clips of the sizes of MOSI."""
     random = np.random.default_rng(0)
     counts = {**CLIPS, "train": train_clips}
-    write_dataset(
-        CleanDataset(
-            splits={name: _split(random, name, clips) for name, clips in counts.items()},
-            widths=SIZES.widths,
-            time_steps=SIZES.time_steps,
-            token_steps=SIZES.time_steps.text,
-            nonfinite=Nonfinite(audio=0, vision=0),
-            text_kind="tokens",
-        ),
-        dataset="mosi",
-        data_dir=folder,
-        source="made up",
-        source_sha256=None,
-    )
-    digest = read_manifest("mosi", folder).digest
+    lengths = {name: lengths_of_mosi(random, clips) for name, clips in counts.items()}
+    digest = store_made_up(folder, "mosi", SIZES, lengths).digest
     text = TextSource(way="precomputed")
     return TrialData(dataset="mosi", dataset_digest=digest, data_dir=folder, text=text)
 
 
-def _split(random: np.random.Generator, name: str, clips: int) -> Split:
+def lengths_of_mosi(random: np.random.Generator, clips: int) -> Lengths:
+    """Draw the lengths of some clips as they are frequent in MOSI's train split."""
     tokens, frequencies = np.array(list(TOKENS_OF_MOSI.items())).T
-    lengths = random.choice(tokens, clips, p=frequencies / frequencies.sum())
-    starts = np.cumsum(lengths) - lengths
-
-    def sequences(modality: Modality) -> Sequences:
-        shape = (int(lengths.sum()), SIZES.widths[modality])
-        return Sequences(random.standard_normal(shape, np.float32), starts, lengths)
-
-    return Split(
-        name=name,
-        ids=[f"{name}{clip}" for clip in range(clips)],
-        raw_text=["made up"] * clips,
-        labels=random.uniform(-3, 3, clips).astype(np.float32),
-        text=sequences("text"),
-        audio=sequences("audio"),
-        vision=sequences("vision"),
-        token_ids=TokenIds(np.full(clips, 101, np.int32), np.arange(clips), np.ones(clips, int)),
-    )
+    return random.choice(tokens, clips, p=frequencies / frequencies.sum())
 
 
-def measure(data: TrialData, folder: Path, resources: Resources, epochs: int) -> Throughput:
+def throughput_of(data: TrialData, folder: Path, resources: Resources, epochs: int) -> Throughput:
     """Train so many trials at once."""
     at_once = resources.max_concurrent
     source, memory = SameTrials(at_once, epochs), MemoryFacts()
-    checkpoints = Checkpoints(folder=folder / "checkpoints")
-    workplace = Workplace(data=data, resources=resources, checkpoints=checkpoints)
-    run_trials(TrialLedger(source, memory), workplace, folder)
+    train_together(source, memory, data, resources, folder)
     rate = source.epochs_per_second()
-    clips = read_manifest(data.dataset, data.data_dir).clips.train
-    return Throughput(at_once, 60 * rate, clips * rate, statistics.fmean(memory.megabytes.values()))
+    return Throughput(
+        at_once=at_once,
+        epochs_per_minute=60 * rate,
+        clips_per_second=read_manifest(data.dataset, data.data_dir).clips.train * rate,
+        megabytes=statistics.fmean(memory.megabytes.values()),
+    )
 
 
 def median(rounds: Sequence[Throughput]) -> Throughput:
@@ -191,27 +134,33 @@ def resources_of(device: str, at_once: int) -> Resources:
     )
 
 
-def table(found: Sequence[Throughput]) -> str:
-    """Return the measurements as a table of markdown."""
-    alone = found[0]
-    rows = [
-        f"| {each.at_once} | {each.epochs_per_minute:.1f} | {each.clips_per_second:.0f} | "
-        f"{each.clips_per_second / alone.clips_per_second:.2f} | {each.megabytes:.0f} MB |"
-        for each in found
-    ]
-    against = f"times {alone.at_once}"
-    return "\n".join(
-        [
-            f"| trials at once | epochs a minute | clips a second | {against} | memory, each |",
-            "| --- | --- | --- | --- | --- |",
-            *rows,
+def measure(flags: Namespace) -> TrialsAtOnce:
+    """Measure every number of trials in turn, in some rounds."""
+    with tempfile.TemporaryDirectory() as folder, ray_session("local"):
+        data = make_data(Path(folder) / "data", flags.clips)
+        rounds = [
+            [
+                throughput_of(
+                    data,
+                    Path(folder) / f"round-{number}-{at_once}",
+                    resources_of(flags.device, at_once),
+                    flags.epochs,
+                )
+                for at_once in flags.at_once
+            ]
+            for number in range(flags.rounds)
         ]
+    return TrialsAtOnce(
+        device=flags.device,
+        clips=flags.clips,
+        rounds=flags.rounds,
+        throughput=[median(of_rounds) for of_rounds in zip(*rounds, strict=True)],
     )
 
 
 def read_flags() -> Namespace:
     """Read the command line."""
-    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument(
         "--at-once", type=int, nargs="+", metavar="N", help="left out: 1, 2, 4 and 8, as they fit"
@@ -219,7 +168,6 @@ def read_flags() -> Namespace:
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of every trial, 3 at least")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--clips", type=int, default=CLIPS["train"], help="in the train split")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     flags = parser.parse_args()
     if flags.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: there is no GPU that torch can use")
@@ -230,30 +178,9 @@ def read_flags() -> Namespace:
 
 
 def main() -> None:
-    """Print the throughput of every number of trials at once."""
+    """Measure, and print what was found."""
     flags = read_flags()
-    load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as folder, ray_session("local"):
-        data = make_data(Path(folder) / "data", flags.clips)
-        rounds = [
-            [
-                measure(
-                    data,
-                    Path(folder) / f"round-{number}-{at_once}",
-                    resources_of(flags.device, at_once),
-                    flags.epochs,
-                )
-                for at_once in flags.at_once
-            ]
-            for number in range(flags.rounds)
-        ]
-    found = [median(of_rounds) for of_rounds in zip(*rounds, strict=True)]
-    if flags.json:
-        rows = [each._asdict() for each in found]
-        print(json.dumps({"device": flags.device, "load": load, "throughput": rows}))
-        return
-    name = torch.cuda.get_device_name() if flags.device == "cuda" else f"{os.cpu_count()} CPUs"
-    print(f"{name}, a load of {load:.1f} from other work at the start\n\n{table(found)}")
+    tell(lambda: measure(flags), as_json=flags.json)
 
 
 if __name__ == "__main__":

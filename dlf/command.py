@@ -7,9 +7,13 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 EXIT_DONE = 0
+"""the work is done"""
 EXIT_FAILED = 1
+"""the work failed; standard error says how, in a sentence"""
 EXIT_BAD_INPUT = 2
+"""a flag, a file or a study is of no use; standard error says why, in a sentence"""
 EXIT_INTERRUPTED = 130
+"""Ctrl-C or SIGTERM; a search prints the command that resumes it"""
 
 MAX_SEED = 2**32 - 1
 

@@ -26,27 +26,44 @@ class ModelConfig(Section):
     """The architecture and its dropouts."""
 
     width: int = Field(50, ge=4, description="channels of every hidden representation")
-    heads: int = Field(10, ge=1, description="attention heads; a divisor of the width")
+    heads: int = Field(10, ge=1, description="attention heads, a divisor of the width")
     text_kernel: int = Field(5, ge=1, description="time steps under the text convolution")
     audio_kernel: int = Field(5, ge=1, description="time steps under the audio convolution")
     vision_kernel: int = Field(5, ge=1, description="time steps under the vision convolution")
     encoder_layers: int = Field(2, ge=1, description="layers of the specific and shared encoders")
     attractor_layers: int = Field(2, ge=1, description="layers of the attractors to language")
     memory_layers: int = Field(3, ge=1, description="layers after the audio, vision attractors")
-    text_dropout: float = Field(0.5, ge=0, lt=1, description="on the text features")
-    embedding_dropout: float = Field(0.2, ge=0, lt=1, description="on every encoder's input")
+    text_dropout: float = Field(0.5, ge=0, lt=1, description="share dropped of the text features")
+    embedding_dropout: float = Field(
+        0.2, ge=0, lt=1, description="share dropped of every encoder's input"
+    )
     text_attention_dropout: float = Field(
-        0.3, ge=0, lt=1, description="on attention in language's own, shared and memory encoders"
+        0.3,
+        ge=0,
+        lt=1,
+        description="share dropped of attention in language's own, shared and memory encoders",
     )
     audio_attention_dropout: float = Field(
-        0.2, ge=0, lt=1, description="on attention in audio's own encoders and its attractor"
+        0.2,
+        ge=0,
+        lt=1,
+        description="share dropped of attention in audio's own encoders and its attractor",
     )
     vision_attention_dropout: float = Field(
-        0.0, ge=0, lt=1, description="on attention in vision's own encoders and its attractor"
+        0.0,
+        ge=0,
+        lt=1,
+        description="share dropped of attention in vision's own encoders and its attractor",
     )
-    relu_dropout: float = Field(0.0, ge=0, lt=1, description="inside every feed-forward layer")
-    residual_dropout: float = Field(0.0, ge=0, lt=1, description="before every residual sum")
-    output_dropout: float = Field(0.5, ge=0, lt=1, description="inside every prediction head")
+    relu_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share dropped inside every feed-forward layer"
+    )
+    residual_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share dropped before every residual sum"
+    )
+    output_dropout: float = Field(
+        0.5, ge=0, lt=1, description="share dropped inside every prediction head"
+    )
     padding: Literal["masked", "reference"] = Field(
         "masked", description="masked ignores padding; reference sees it, as the released code does"
     )
@@ -99,8 +116,17 @@ class ModelConfig(Section):
         return self
 
 
+LAMBDAS = {
+    "reconstruction": "lambda_r",
+    "specific": "lambda_s",
+    "margin": "lambda_m",
+    "orthogonality": "lambda_o",
+}
+"""the regularisers, and what weighs each of them"""
+
+
 class Regularisers(NamedTuple):
-    """Which of the four regularisers are in use."""
+    """Which of the regularisers are in use."""
 
     reconstruction: bool
     specific: bool
@@ -110,13 +136,15 @@ class Regularisers(NamedTuple):
     @classmethod
     def none(cls) -> "Regularisers":
         """Return none of them: what a prediction needs."""
-        return cls(False, False, False, False)
+        return cls(**dict.fromkeys(cls._fields, False))
 
 
 class LossConfig(Section):
     """The margin mu of equation 7, and the weights of the decoupling and prediction losses."""
 
-    margin: float = Field(0.15, ge=0, description="mu, per unit of difference between two labels")
+    margin: float = Field(
+        0.15, ge=0, description="mu: cosine per unit of sentiment between two labels"
+    )
     lambda_r: float = Field(0.1, ge=0, description="weight of the reconstruction loss; 0: off")
     lambda_s: float = Field(0.1, ge=0, description="weight of the specific loss; 0: off")
     lambda_m: float = Field(0.01, ge=0, description="weight of the margin loss; 0: off")
@@ -135,16 +163,22 @@ class TrainingConfig(Section):
     """The recipe: an optimiser, accumulated and clipped gradients, a plateau schedule, patience."""
 
     optimizer: Literal["adam", "adamw"] = Field("adam", description="what takes the steps")
-    learning_rate: float = Field(1e-4, gt=0, description="to begin with")
-    weight_decay: float = Field(0.0, ge=0, description="of the optimiser")
+    learning_rate: float = Field(1e-4, gt=0, description="size of a step, to begin with")
+    weight_decay: float = Field(
+        0.0, ge=0, description="of all parameters, by the optimiser; 0: none"
+    )
     batch_size: int = Field(16, ge=2, description="clips per batch")
     accumulation: int = Field(10, ge=1, description="batches whose gradients make one step")
     clipping: Literal["value", "norm", "none"] = Field(
         "value", description="what of the accumulated gradient is bounded: every entry, or the norm"
     )
-    clip_at: float = Field(0.6, gt=0, description="the bound")
-    plateau_factor: float = Field(0.5, gt=0, lt=1, description="of the rate, when it plateaus")
-    plateau_patience: int = Field(5, ge=0, description="epochs without a better MAE before that")
+    clip_at: float = Field(0.6, gt=0, description="the bound, in the gradient's own units")
+    plateau_factor: float = Field(
+        0.5, gt=0, lt=1, description="what the learning rates are multiplied by at a plateau"
+    )
+    plateau_patience: int = Field(
+        5, ge=0, description="epochs without a better MAE before a plateau"
+    )
     patience: int = Field(10, ge=1, description="epochs without a better MAE before the end")
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "float32",
@@ -159,7 +193,9 @@ class TrainingConfig(Section):
 class FinetuningConfig(Section):
     """How a text encoder inside the model learns along; without one nothing reads this."""
 
-    text_learning_rate: float = Field(1e-4, gt=0, description="of the text encoder, to begin with")
+    text_learning_rate: float = Field(
+        1e-4, gt=0, description="size of a step of the text encoder, to begin with"
+    )
     text_warm_up: float = Field(
         0.0, ge=0, description="epochs over which that rate rises from zero; may be a fraction"
     )
@@ -201,9 +237,9 @@ class Config(Section):
     @property
     def regularisers(self) -> Regularisers:
         """The regularisers in use: those with a weight, of a model that disentangles at all."""
-        loss = self.loss
-        weights = (loss.lambda_r, loss.lambda_s, loss.lambda_m, loss.lambda_o)
-        return Regularisers(*(self.model.disentangled and weight > 0 for weight in weights))
+        weights = {name: getattr(self.loss, weight) for name, weight in LAMBDAS.items()}
+        disentangled = self.model.disentangled
+        return Regularisers(**{name: disentangled and w > 0 for name, w in weights.items()})
 
     def values(self) -> dict[str, Value | None]:
         """Return every leaf under its short name."""

@@ -1,31 +1,50 @@
-"""The six metrics of the paper as the field computes them."""
+"""The six metrics of the paper as the field computes them, and the names that they go by."""
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+OBJECTIVE = "valid/mae"
+"""what a search minimises"""
+BEST_OBJECTIVE = "valid/best_mae"
+"""the lowest of it up to an epoch, by which trials are compared"""
+BEST_SPREAD = "valid/best_mae_spread"
+"""the standard deviation of that over the seeds of a trial, with `--replicates`"""
+TRAIN_MAE = "train/mae"
+"""what stands for it where nothing is held out"""
+
 
 class Metrics(BaseModel):
     """How well predictions meet the labels of a split."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        ser_json_inf_nan="constants",
+        use_attribute_docstrings=True,
+    )
 
     mae: float
     """mean absolute error, in units of sentiment"""
     corr: float
-    """Pearson correlation; 0 where predictions or labels do not vary"""
+    """Pearson correlation, -1 to 1; 0 where predictions or labels do not vary"""
     acc7: float
     """share of clips in the right one of seven classes, 0 to 1"""
     acc5: float
     """share of clips in the right one of five classes, 0 to 1"""
     acc2: float
-    """share of clips with the right sign, among those whose label is not 0"""
+    """share of clips with the right sign, among those whose label is not 0; 0 to 1"""
     f1: float
-    """F1 of the sign, on the same clips, weighted by class"""
+    """F1 of the sign, on the same clips, weighted by class; 0 to 1"""
 
     def named(self, prefix: str) -> dict[str, float]:
         """Return the metrics under their recorded names, such as `valid/mae`."""
         return {f"{prefix}/{name}": getattr(self, name) for name in Metrics.model_fields}
+
+
+def loss_name(term: str) -> str:
+    """Return the recorded name of a term of the loss, such as `loss/margin`."""
+    return f"loss/{term}"
 
 
 def compute_metrics(predictions: NDArray[np.float32], labels: NDArray[np.float32]) -> Metrics:

@@ -8,7 +8,6 @@ Its features are taken as an import takes them. The model is a folder of this pr
 model.
 """
 
-import argparse
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +59,7 @@ class Summary(BaseModel):
 
 def main() -> int:
     """Load the model, predict the splits of the file, write the table."""
-    arguments = _parser().parse_args()
+    arguments = argument_parser().parse_args()
     _refuse_output(arguments.output, arguments.source)
     predictor = Predictor.load(arguments.model)
     predicted = predict_file(predictor, arguments.source, arguments.split)
@@ -98,7 +97,8 @@ def predict_file(
     ]
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(
         prog="python -m dlf.predict",
         description="Predict the clips of a feature file with a trained model.",

@@ -26,7 +26,7 @@ from dlf.command import (
 )
 from dlf.config import Config
 from dlf.configuration_file import read_configuration
-from dlf.data import open_split, prepare_dataset, seal_test_split
+from dlf.data import GENERATED, open_split, prepare_dataset, seal_test_split
 from dlf.text.choice import choose_text
 from dlf.text.tokens import has_words
 from dlf.training.allocator import keep_freed_memory
@@ -164,7 +164,7 @@ def open_data(request: TrainRequest, device: str) -> TrainingData:
     choice = choose_text(
         request.text,
         request.text_encoder,
-        synthetic=request.dataset == "synthetic",
+        synthetic=request.dataset == GENERATED,
         readable=has_words(open_split(request.dataset, request.data_dir, "train")),
         gpu=device == "cuda",
     )

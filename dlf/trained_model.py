@@ -25,9 +25,13 @@ from dlf.text.source import TextSource
 from dlf.whole_file import folder_replaced_whole
 
 CONFIG_FILE = "config.yaml"
+"""its configuration"""
 WEIGHTS_FILE = "model.safetensors"
+"""its weights"""
 CARD_FILE = "card.json"
+"""where it comes from, and what it takes"""
 TEXT_ENCODER_FOLDER = "text_encoder"
+"""the encoder that learned along, or reads raw text for it, where it has one"""
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE)
 
 

@@ -4,8 +4,8 @@ make pictures                                   # searches for some minutes, the
 python -m docs.take_pictures --folder FOLDER    # keeps the search there, or takes one from there
 """
 
-import subprocess
-import sys
+import shlex
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -16,22 +16,36 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from dlf.command import EXIT_DONE, BadInputError, CommandParser, run_command
+from dlf.metrics import BEST_OBJECTIVE
+from docs.terminal_frame import search_on_terminal
 from tests.support.browser import SIZE, WatchedPage, open_browser, why_no_browser
 from tests.support.mlflow_server import MlflowServer
 from tests.support.mlflow_ui import COMPLETE, Ui
 from tracking.report import REPORT_FILE
-from tracking.run_names import BEST_OBJECTIVE, CONFUSION_FILE
+from tracking.run_names import CONFUSION_FILE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, StorageState, ViewportSize
 
 STUDY = "synthetic-demo"
-SEARCH = ("--dataset", "synthetic", "--trials", "30", "--max-epochs", "6", "--study", STUDY)
+TRIALS, MOMENT = 30, 17
+"""of the search, and how many of them are done in the picture of its terminal"""
+SEARCH = ("--dataset", "synthetic", "--trials", str(TRIALS), "--max-epochs", "6", "--study", STUDY)
+TERMINAL_FILE = "terminal.html"
 PROJECT = Path(__file__).parents[1]
 IMAGES = Path(__file__).parent / "images"
 COLORS = 256
 TALL: "ViewportSize" = {"width": 1280, "height": 1300}
 REPORT_SIZE: "ViewportSize" = {"width": 1000, "height": 900}
+OVERVIEW_SIZE: "ViewportSize" = {"width": 1640, "height": 720}
+OVERVIEW = """
+<body style="margin:0;background:#e9ecf0;display:flex;gap:24px;padding:24px;align-items:flex-start">
+<pre style="margin:0;background:#1d232a;color:#d7dce2;padding:20px;border-radius:8px;
+font:14px/1.45 'DejaVu Sans Mono',monospace;width:740px;min-height:632px;box-sizing:border-box"
+>{frame}</pre>
+<img src="{report}" style="width:828px;height:672px;object-fit:cover;object-position:top;
+border-radius:8px;box-shadow:0 1px 4px #0004">
+</body>"""
 REGULARISERS = ("margin", "lambda_r", "lambda_s", "lambda_m", "lambda_o")
 
 
@@ -47,11 +61,11 @@ def main() -> int:
     with _folder(args.folder) as folder, _server(folder) as address:
         report = folder / "runs" / STUDY / REPORT_FILE
         if not report.exists():
-            run = [sys.executable, str(PROJECT / "search" / "run.py"), *SEARCH]
-            subprocess.run([*run, "--tracking-uri", address], cwd=folder, check=True)
+            _search(folder, address)
         with open_browser() as browser:
             _of_ui(browser, address)
             _of_report(browser, report)
+            _of_terminal_and_report(browser, folder / TERMINAL_FILE, report)
     return EXIT_DONE
 
 
@@ -73,6 +87,16 @@ def _server(folder: Path) -> Iterator[str]:
         yield server.address
     finally:
         server.kill()
+
+
+def _search(folder: Path, address: str) -> None:
+    """Search on a terminal, and keep a moment of it beside what the search leaves."""
+    script = PROJECT / "search" / "run.py"
+    places = {"--data-dir": folder / "data", "--output": folder / "runs", "--tracking-uri": address}
+    words = [*SEARCH, *(str(word) for flag in places.items() for word in flag)]
+    shown = f"python search/run.py {shlex.join(SEARCH[:-2])}"
+    frame = search_on_terminal(script, words, shown=shown, at=MOMENT, trials=TRIALS)
+    (folder / TERMINAL_FILE).write_text(frame, encoding="utf-8")
 
 
 def _of_ui(browser: "Browser", address: str) -> None:
@@ -128,6 +152,18 @@ def _of_report(browser: "Browser", report: Path) -> None:
     _take(page, "report")
     _keep(page.locator("#parallel").screenshot(animations="disabled"), "report_parallel")
     _keep(page.locator("#regularisers article").first.screenshot(), "report_regularisers")
+
+
+def _of_terminal_and_report(browser: "Browser", terminal: Path, report: Path) -> None:
+    """Take the picture of the README: a search under way, and the report that it leaves."""
+    page = WatchedPage(browser, size=REPORT_SIZE).page
+    page.goto(report.as_uri())
+    page.locator("#top tbody tr").first.wait_for()
+    shot = b64encode(page.screenshot(animations="disabled")).decode()
+    both = WatchedPage(browser, size=OVERVIEW_SIZE).page
+    frame = terminal.read_text(encoding="utf-8")
+    both.set_content(OVERVIEW.format(frame=frame, report=f"data:image/png;base64,{shot}"))
+    _take(both, "overview")
 
 
 def _assistant_closed(address: str) -> "StorageState":

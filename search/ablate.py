@@ -34,6 +34,7 @@ from search.ablation.table import markdown_table, shown_table
 from search.cluster.ray_session import ray_session
 from search.engine.trainable import Workplace
 from search.planning.next_steps import look_command, resume_command
+from search.recording.recorded_work import RecordedWork
 from search.recording.tracked_study import tracked_trials
 from search.resources.allotment import Resources, fit_resources
 from search.resources.gpu_share import settle_share, tell_unmeasured
@@ -47,6 +48,7 @@ from tracking.mlflow_recorder import MlflowRecorder
 from tracking.progress import Best, Bounds, Past, Progress
 from tracking.recorder import Recorders
 from tracking.records import Ending, Summary, TrialState
+from tracking.study_files import CHECKPOINTS_FOLDER
 
 
 def main() -> int:
@@ -115,7 +117,7 @@ def ablate(
     started = time.monotonic()
     data = plan.data_in(request.data_dir)
     output = request.output.of(request.name)
-    checkpoints = Checkpoints(folder=output.for_workers(place.folder / "checkpoints"))
+    checkpoints = Checkpoints(folder=output.for_workers(place.folder / CHECKPOINTS_FOLDER))
     workplace = Workplace(data=data, resources=resources, checkpoints=checkpoints)
     ablation = Ablation(plan, place, workplace)
     trainings = ablation.trainings()
@@ -126,8 +128,8 @@ def ablate(
     mlflow = MlflowRecorder(location, record, place.folder / TRACKING_FILE, tell=tell)
     mlflow.ready()
     watching = [*output.recorders(tell), *onlookers]
-    summary, done = Summary(ending=Ending.FAILED), False
-    try:
+    finish = Recorders([mlflow, *watching]).finish
+    with RecordedWork(finish, resume_command(request.name, "--name")) as work:
         ablation.train(trainings, mlflow, watching, tell)
         result = result_of(
             place.name,
@@ -139,14 +141,7 @@ def ablate(
         )
         place.keep(RESULT_FILE, result.model_dump_json(indent=2))
         place.keep_table(markdown_table(result))
-        summary, done = summary_of(result), True
-    except KeyboardInterrupt:
-        summary = Summary(ending=Ending.INTERRUPTED)
-        raise
-    finally:
-        if not done:
-            print(f"go on with:  {resume_command(request.name, '--name')}", file=sys.stderr)
-        missing = Recorders([mlflow, *watching]).finish(summary)
+        work.summary = summary_of(result)
     if request.json_only:
         print(result.model_dump_json())
     else:
@@ -161,8 +156,8 @@ def ablate(
             f"what has failed is no part of the table: {names}; this trains it again:  "
             f"{resume_command(request.name, '--name')}"
         )
-    if missing is not None:
-        raise WorkFailedError(missing)
+    if work.missing is not None:
+        raise WorkFailedError(work.missing)
     return EXIT_DONE
 
 

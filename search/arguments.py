@@ -2,6 +2,8 @@
 
 import argparse
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -35,6 +37,17 @@ class SharedRequest(TrainingRequest):
     """What the flags say that the search and its promotion have in common."""
 
     storage: str | None
+    data_dir: Path
+
+    @property
+    def places(self) -> Mapping[str, str | Path | None]:
+        """Where things lie, flag by flag, for commands that are shown."""
+        return {
+            "--data-dir": self.data_dir,
+            "--output": str(self.output),
+            "--storage": storage_to_give(self.storage),
+            "--tracking-uri": self.tracking_uri,
+        }
 
 
 def add_shared_flags(parser: CommandParser) -> None:
@@ -73,7 +86,9 @@ def add_training_flags(parser: CommandParser) -> None:
 
 def add_study_flags(parser: CommandParser) -> None:
     """Add the flags that find a study that exists."""
-    parser.add_argument("--study", required=True, metavar="NAME")
+    parser.add_argument(
+        "--study", required=True, metavar="NAME", help="as its search has printed it"
+    )
     add_output_flag(parser)
     _add_storage_flag(parser)
 

@@ -27,7 +27,7 @@ from tracking.arguments import add_tracking_flag
 from tracking.journal import TRACKING_FILE, JournaledTrial, journaled_trials
 from tracking.location import resolve
 from tracking.recorded import RecordedRun, recorded_trials
-from tracking.run_names import TRIAL_ENDINGS
+from tracking.run_status import TRIAL_ENDINGS
 
 UNENDED = ("RUNNING", "KILLED")
 """the status of a run whose trial is under way, or was when its search was interrupted"""
@@ -51,8 +51,8 @@ class Audit(BaseModel):
         return "\n".join([head, *self.differences, *self.waiting])
 
 
-def main() -> int:
-    """Read the flags, compare, print."""
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(
         prog="python -m search.audit",
         description="Compare what Optuna, Ray Tune and MLflow say of a study, trial by trial.",
@@ -60,7 +60,12 @@ def main() -> int:
     add_study_flags(parser)
     add_tracking_flag(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Read the flags, compare, print."""
+    args = argument_parser().parse_args()
     place = StudyPlace.of(args.study, args.output, args.storage)
     opened = place.load()
     args.output.of(args.study).fetch()

@@ -11,10 +11,9 @@ registered in MLflow as dlf-<dataset> under the alias `champion`.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 
 from tracking.passwords import hide_passwords_in_process_list
 
@@ -24,7 +23,6 @@ if __name__ == "__main__":
 
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset
-from search.arguments import storage_to_give
 from search.cluster.ray_session import ray_session
 from search.engine.trainable import Workplace
 from search.planning.next_steps import resume_command
@@ -32,6 +30,7 @@ from search.promotion.conclusion import conclude
 from search.promotion.plan import PromotionFolder, PromotionPlan
 from search.promotion.promotion import Promotion
 from search.promotion.request import PromotionRequest, plan_promotion, read_request
+from search.recording.recorded_work import RecordedWork
 from search.recording.tracked_study import tracked_study
 from search.resources.allotment import Resources, fit_resources
 from search.resources.gpu_share import settle_share, tell_unmeasured
@@ -46,6 +45,7 @@ from tracking.mlflow_recorder import MlflowRecorder
 from tracking.progress import Bounds, Past, Progress
 from tracking.recorder import Recorders
 from tracking.records import Ending, Summary, TrialState
+from tracking.study_files import CHECKPOINTS_FOLDER, PROMOTIONS_FOLDER
 
 
 def main() -> int:
@@ -88,7 +88,7 @@ def main() -> int:
 @contextmanager
 def alone(place: StudyPlace, storage: str | None) -> Iterator[StudyLock]:
     """Be the only promotion of a study: two at once would both find the test split unread."""
-    folder = place.folder / "promotions"
+    folder = place.folder / PROMOTIONS_FOLDER
     make_folder(folder)
     with hold_study(folder, storage, f"{place.name} (its promotions)") as lock:
         yield lock
@@ -167,41 +167,24 @@ def promote(
         workplace=Workplace(
             data=identity.data_in(request.data_dir),
             resources=resources,
-            checkpoints=Checkpoints(folder=output.for_workers(folder.folder / "checkpoints")),
+            checkpoints=Checkpoints(folder=output.for_workers(folder.folder / CHECKPOINTS_FOLDER)),
         ),
         mlflow=mlflow,
         onlookers=watching,
         tell=tell,
         mend_study=mend_study,
     )
-    summary, done = Summary(ending=Ending.FAILED), False
-    try:
-        result, words = conclude(promotion, opened, location, flags_of(request))
+    finish = Recorders([mlflow, *watching]).finish
+    with RecordedWork(finish, resume_command(request.study)) as work:
+        result, words = conclude(promotion, opened, location, request.places)
         metrics = {} if result.test is None else result.test.named("test")
-        summary, done = Summary(ending=Ending.FINISHED, metrics=metrics), True
-    except KeyboardInterrupt:
-        summary = Summary(ending=Ending.INTERRUPTED)
-        raise
-    finally:
-        if not done:
-            print(f"go on with:  {resume_command(request.study)}", file=sys.stderr)
-        missing = Recorders([mlflow, *watching]).finish(summary)
+        work.summary = Summary(ending=Ending.FINISHED, metrics=metrics)
     print(result.model_dump_json() if request.json_only else words)
     if mlflow.unsent is not None:
         print(mlflow.unsent, file=sys.stderr)
-    if missing is not None:
-        raise WorkFailedError(missing)
+    if work.missing is not None:
+        raise WorkFailedError(work.missing)
     return EXIT_DONE
-
-
-def flags_of(request: PromotionRequest) -> Mapping[str, str | Path | None]:
-    """Return where things lie, for commands that are shown."""
-    return {
-        "--data-dir": request.data_dir,
-        "--output": str(request.output),
-        "--storage": storage_to_give(request.storage),
-        "--tracking-uri": request.tracking_uri,
-    }
 
 
 if __name__ == "__main__":

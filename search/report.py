@@ -20,14 +20,19 @@ from tracking.location import resolve
 from tracking.run_links import run_links
 
 
-def main() -> int:
-    """Read the flags, write the report, print where it is."""
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(
         prog="python -m search.report", description="Write the report of a study anew."
     )
     add_study_flags(parser)
     add_tracking_flag(parser)
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Read the flags, write the report, print where it is."""
+    args = argument_parser().parse_args()
     place = StudyPlace.of(args.study, args.output, args.storage)
     opened = place.load()
     args.output.of(args.study).fetch()

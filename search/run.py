@@ -11,7 +11,6 @@ runs/<study>/best.yaml, and search/promote.py makes a final model of it. The tes
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 from tracking.passwords import hide_passwords_in_process_list
 
@@ -21,7 +20,6 @@ if __name__ == "__main__":
 
 from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
 from dlf.data import prepare_dataset, seal_test_split
-from search.arguments import storage_to_give
 from search.cluster.ray_session import ray_session
 from search.engine.ledger import TrialLedger
 from search.engine.run_trials import run_trials
@@ -31,6 +29,7 @@ from search.planning.estimate import seconds_of_an_epoch
 from search.planning.next_steps import look_command, promote_command, resume_command
 from search.planning.plan import SearchPlan, plan_search
 from search.planning.request import SearchRequest, read_request
+from search.recording.recorded_work import RecordedWork
 from search.recording.search_recording import SearchRecording
 from search.resources.allotment import fit_resources
 from search.resources.gpu_share import settle_share, tell_unmeasured
@@ -44,7 +43,7 @@ from search.study.summary import faults_of, result_of, summary_of
 from search.study.trials import StudyTrials
 from tracking.first_contact import FirstContact
 from tracking.location import TrackingLocation, resolve
-from tracking.records import Ending, Summary
+from tracking.records import Summary
 
 
 def main() -> int:
@@ -131,44 +130,36 @@ def search(
     recording = SearchRecording(request, plan, place, opened, location)
     place.patience.tell = recording.tell
     mlflow = recording.mlflow
-    summary, broken_off = Summary(ending=Ending.FAILED), True
     keeper = BudgetKeeper(plan.budget)
-    try:
+
+    def finish(summary: Summary) -> str | None:
+        if work.broken_off:
+            place.patience.give_up()
+        ended_by = "it was broken off" if work.broken_off else keeper.ended_by
+        return recording.finish(summary, ended_by)
+
+    with RecordedWork(finish, resume_command(request.study)) as work:
         mlflow.ready(offline=request.tracking_offline)
         # A driver that was killed may have told the study of an end, and nobody else.
         recording.kept.keep_left_behind(study, plan.identity)
         for number, outcome in ends_of(study).items():
             mlflow.end_trial(number, outcome)
         train(request, plan, place, opened, keeper, recording)
-        summary, broken_off = summary_of(study), False
-    except KeyboardInterrupt:
-        summary = Summary(ending=Ending.INTERRUPTED)
-        raise
-    finally:
-        if broken_off:
-            place.patience.give_up()
-            print(f"go on with:  {resume_command(request.study)}", file=sys.stderr)
-        missing = recording.finish(summary, "it was broken off" if broken_off else keeper.ended_by)
+        work.summary = summary_of(study)
     seconds = time.monotonic() - started
     result = result_of(study, mlflow, ended_by=keeper.ended_by, seconds=seconds, uri=location.shown)
     if request.json_only:
         print(result.model_dump_json())
     else:
-        flags: dict[str, str | Path | None] = {
-            "--data-dir": request.data_dir,
-            "--output": str(request.output),
-            "--storage": storage_to_give(request.storage),
-            "--tracking-uri": request.tracking_uri,
-        }
-        promote = promote_command(request.study, flags)
+        promote = promote_command(request.study, request.places)
         print(result.describe(look_command(location), promote, recording.report))
         print(*faults_of(study), sep="\n")
     if mlflow.unsent is not None:
         print(mlflow.unsent, file=sys.stderr)
     if result.best is None:
         raise WorkFailedError("no trial was completed; MLflow has the reason with each trial")
-    if missing is not None:
-        raise WorkFailedError(missing)
+    if work.missing is not None:
+        raise WorkFailedError(work.missing)
     return EXIT_DONE
 
 

@@ -100,14 +100,19 @@ class StudyStatus(Status):
         return "\n".join([*lines, *self.faults])
 
 
-def main() -> int:
-    """Read the flags and print."""
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(prog="python -m search.status", description="Show where a study stands.")
     add = parser.add_argument
     add_study_flags(parser)
     add("--trial", type=int, metavar="N", help="show all about one trial instead")
     add("--json", action="store_true", help="print one JSON object instead")
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Read the flags and print."""
+    args = argument_parser().parse_args()
     place = StudyPlace.of(args.study, args.output, args.storage)
     opened = place.load()
     if args.trial is not None:

@@ -71,6 +71,13 @@ def imported_parts_of_search(file: Path) -> set[str]:
     }
 
 
+def parts_of_search() -> set[str]:
+    """Return the packages and modules right under `search/`."""
+    folder = ROOT / "search"
+    modules = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+    return modules | {file.parent.name for file in folder.glob("*/__init__.py")}
+
+
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_imports_point_one_way(package: str) -> None:
     files = sorted((ROOT / package).rglob("*.py"))
@@ -84,8 +91,7 @@ def test_imports_point_one_way(package: str) -> None:
 
 
 def test_the_parts_of_search_are_all_in_the_order() -> None:
-    parts = {path.stem for path in (ROOT / "search").iterdir() if path.stem.isidentifier()}
-    assert parts - {"__init__", "__pycache__"} == {*SEARCH_IN_ORDER, *COMMANDS}
+    assert parts_of_search() == {*SEARCH_IN_ORDER, *COMMANDS}
     assert all(part in (ROOT / "search" / "__init__.py").read_text() for part in SEARCH_IN_ORDER)
 
 
@@ -123,10 +129,7 @@ def test_a_crossing_import_would_be_seen(tmp_path: Path) -> None:
 
 def test_search_files_shadow_no_module() -> None:
     installed = set(packages_distributions()) - OURS
-    taken = {path.stem for path in (ROOT / "search").iterdir()} & (
-        installed | set(sys.stdlib_module_names)
-    )
-    assert not taken
+    assert not parts_of_search() & (installed | set(sys.stdlib_module_names))
 
 
 def required_by(names: set[str]) -> set[str]:

@@ -14,13 +14,18 @@ QUESTION = "/api/2.0/mlflow/experiments/search"
 SECONDS = 8.0
 
 
-def main() -> int:
-    """Read the address, ask, and say how it went."""
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(
         prog="python -m tracking.health", description="Ask an MLflow server whether it works."
     )
     parser.add_argument("uri", help="such as http://mlflow:5000")
-    uri = parser.parse_args().uri
+    return parser
+
+
+def main() -> int:
+    """Read the address, ask, and say how it went."""
+    uri = argument_parser().parse_args().uri
     ask(uri)
     print(f"the MLflow server at {without_password(uri)} works")
     return EXIT_DONE

@@ -24,6 +24,7 @@ from tracking.events import (
 from tracking.records import Outcome, Record, TrialRecord
 
 TRACKING_FILE = "tracking.jsonl"
+"""all that is to be recorded; MLflow is brought up to it"""
 READ_BYTES = 1 << 20
 """how much of a journal is taken into memory at once, for sending"""
 

@@ -23,9 +23,10 @@ from dlf.whole_file import replaced_whole
 from tracking.records import Record
 from tracking.remote_folder import RemoteFolder, Version
 from tracking.report import REPORT_FILE
+from tracking.study_files import CHECKPOINTS_FOLDER, TUNE_FOLDER
 
 STATE_FILE, LOCK_FILE = "mirror.json", "mirror.lock"
-NEVER_SENT = ("checkpoints", "tune")
+NEVER_SENT = (CHECKPOINTS_FOLDER, TUNE_FOLDER)
 """folders: workers write the former there by themselves, and the latter is of no use to anybody"""
 UNSENT = re.compile(r"mirror\.json|.*\.lock|.*\.driver\.json|.*\.new|.*\.\d+")
 """locks, who holds them, and what is being written"""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from tracking.records import DatasetRecord, Metrics, Record
-from tracking.run_names import RUNNING, RunStatus
+from tracking.run_status import RUNNING, RunStatus
 from tracking.store_errors import StoreRefusedError, translated_errors
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from dlf.modalities import MODALITIES, InputSizes, Modality
 from dlf.text.source import Encoder
 from dlf.whole_file import folder_replaced_whole
 from tracking.mlflow_connection import quiet_mlflow
+from tracking.run_names import DATASET_DIGEST_TAG, DATASET_TAG, TEXT_ENCODER_TAG, TEXT_TAG
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -106,11 +107,11 @@ def _requirements(encoder: Encoder | None) -> list[str]:
 
 
 def _metadata(card: "ModelCard") -> dict[str, str]:
-    found = {"dlf.dataset": card.dataset}
+    found = {DATASET_TAG: card.dataset}
     if card.dataset_digest is not None:
-        found["dlf.dataset_digest"] = card.dataset_digest
+        found[DATASET_DIGEST_TAG] = card.dataset_digest
     if card.text is not None:
-        found["dlf.text"] = card.text.way
+        found[TEXT_TAG] = card.text.way
         if card.text.encoder is not None:
-            found["dlf.text_encoder"] = card.text.encoder.name
+            found[TEXT_ENCODER_TAG] = card.text.encoder.name
     return found

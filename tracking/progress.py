@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import monotonic
 
+from dlf.metrics import OBJECTIVE
 from tracking.pace import Pace
 from tracking.records import Outcome, Record, TrialRecord, TrialState
-from tracking.run_names import OBJECTIVE
 
 EVENTS_KEPT = 3
 

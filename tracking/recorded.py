@@ -2,17 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from dlf.metrics import BEST_OBJECTIVE, OBJECTIVE
 from tracking.location import TrackingLocation
 from tracking.mlflow_connection import connect_to_read
 from tracking.records import Record
-from tracking.run_names import (
-    BEST_OBJECTIVE,
-    EXPERIMENT_PREFIX,
-    KEY_TAG,
-    OBJECTIVE,
-    STATE_TAG,
-    TRIAL_TAG,
-)
+from tracking.run_names import EXPERIMENT_PREFIX, KEY_TAG, STATE_TAG, TRIAL_TAG
 from tracking.store_errors import StoreAwayError, StoreRefusedError
 
 

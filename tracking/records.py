@@ -6,6 +6,8 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tracking.run_names import DEVICE_SHARE_TAG, DEVICE_TAG, HOST_TAG
+
 ParamValue = bool | int | float | str
 Metrics = Mapping[str, float]
 
@@ -45,6 +47,15 @@ class TrialRecord(Record):
     code: str = Field("", description="the revision of the code that trains it, as far as known")
 
 
+MEASURED = ("parameters", "epochs", "seconds_per_epoch", "samples_per_second", "peak_memory_mb")
+"""the facts of a trial that are numbers"""
+
+
+def trial_metric(fact: str) -> str:
+    """Return the recorded name of a fact of a trial, such as `trial/epochs`."""
+    return f"trial/{fact}"
+
+
 class TrialFacts(Record):
     """What a trial's training took, of all its seeds together."""
 
@@ -52,27 +63,21 @@ class TrialFacts(Record):
     device: str = Field(description="what trained, such as `cpu` or the name of a GPU")
     device_share: str = Field(description="its part of the machine, such as `0.25 GPU, 1 CPU`")
     parameters: int = Field(description="learnable numbers of one model")
-    epochs: int
+    epochs: int = Field(description="that it has trained")
     seconds_per_epoch: float = Field(description="training and validation, the mean over epochs")
     samples_per_second: float = Field(description="training clips, while training and validating")
     peak_memory_mb: float = Field(description="of its process, or on its GPU; 1 MB is 10^6 bytes")
 
     def metrics(self) -> dict[str, float]:
         """Return what can be compared by number, under its recorded name."""
-        return {
-            "trial/parameters": self.parameters,
-            "trial/epochs": self.epochs,
-            "trial/seconds_per_epoch": self.seconds_per_epoch,
-            "trial/samples_per_second": self.samples_per_second,
-            "trial/peak_memory_mb": self.peak_memory_mb,
-        }
+        return {trial_metric(fact): getattr(self, fact) for fact in MEASURED}
 
     def tags(self) -> dict[str, str]:
         """Return the others, under their recorded names."""
         return {
-            "dlf.host": self.host,
-            "dlf.device": self.device,
-            "dlf.device_share": self.device_share,
+            HOST_TAG: self.host,
+            DEVICE_TAG: self.device,
+            DEVICE_SHARE_TAG: self.device_share,
         }
 
 

@@ -13,6 +13,7 @@ from tracking.mlflow_connection import connect, quiet_mlflow
 from tracking.mlflow_store import MlflowStore
 from tracking.model_package import MODEL_INSIDE
 from tracking.records import Record
+from tracking.run_names import PROMOTION_TAG
 from tracking.store_errors import StoreAwayError, StoreRefusedError, translated_errors
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
-PROMOTION_TAG = "dlf.promotion"
-"""by which a promotion that is done again finds what it has made already"""
 
 
 class RegisteredModel(Record):

@@ -1,46 +1,88 @@
-"""How the runs of a study are found in MLflow, and what is written on them under which names."""
+"""The names under which MLflow has a study: its experiment, its tags, its artifacts.
 
-from collections.abc import Mapping
-from typing import Literal
-
-from tracking.records import Ending, TrialState
-
-RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
-RUNNING = "RUNNING"
+The names of metrics are those of `dlf.metrics`; `tracking.records` has those that end a trial.
+"""
 
 EXPERIMENT_PREFIX = "dlf-"
 """an experiment is named after its dataset"""
-
-OBJECTIVE = "valid/mae"
-BEST_OBJECTIVE = "valid/best_mae"
-
-KEY_TAG = "dlf.study_key"
-TRIAL_TAG = "dlf.trial"
-STATE_TAG = "dlf.state"
-FAILURE_TAG = "dlf.failure"
-REASON_TAG = "dlf.reason"
-"""why a trial ended that did not fail"""
-MODEL_TAG = "dlf.model"
-"""that the run has the trial's model"""
-LACKING_TAG = "dlf.lacking"
-"""what the store refused to take of an ended trial"""
-CODE_TAG = "dlf.code"
 PARENT_TAG = "mlflow.parentRunId"
+"""a trial's: the run of its study"""
+
+STUDY_TAG = "dlf.study"
+"""the name of the study, on its own run and on those of its trials"""
+KEY_TAG = "dlf.study_key"
+"""what the study is known by for ever, on the same runs"""
+CODE_TAG = "dlf.code"
+"""the git revision that runs, with a word where files differ from it"""
+
+TRIAL_TAG = "dlf.trial"
+"""a trial's: its number"""
+SEED_TAG = "dlf.seed"
+"""a trial's: its first seed"""
+STATE_TAG = "dlf.state"
+"""a trial's: `running`, `complete`, `pruned`, `failed` or `interrupted`"""
+FAILURE_TAG = "dlf.failure"
+"""a trial's: why it failed"""
+REASON_TAG = "dlf.reason"
+"""a trial's: why it ended that did not fail"""
+HOST_TAG = "dlf.host"
+"""a trial's: the machine that trained it"""
+DEVICE_TAG = "dlf.device"
+"""a trial's: what trained it, such as `cpu` or the name of a GPU"""
+DEVICE_SHARE_TAG = "dlf.device_share"
+"""a trial's: its part of the machine, such as `0.25 GPU, 1 CPU`"""
+MODEL_TAG = "dlf.model"
+"""a trial's: `kept` where the run has its model, `sending` while it is sent"""
+LACKING_TAG = "dlf.lacking"
+"""a trial's: what the store refused to take of it; `tracking.sync` sends it when it can"""
+
+DATASET_TAG = "dlf.dataset"
+"""a study's: its dataset"""
+DATASET_DIGEST_TAG = "dlf.dataset_digest"
+"""a study's: the SHA-256 of its dataset, as imported"""
+STUDY_DIGEST_TAG = "dlf.study_digest"
+"""a study's: the digest of all that makes it this study"""
+TEXT_TAG = "dlf.text"
+"""a study's: `precomputed`, `frozen` or `finetune`"""
+TEXT_REASON_TAG = "dlf.text_reason"
+"""a study's: why its text is taken so"""
+TEXT_ENCODER_TAG = "dlf.text_encoder"
+"""a study's: its text encoder, where it has one"""
+TEXT_ENCODER_REVISION_TAG = "dlf.text_encoder_revision"
+"""a study's: the hash of that encoder's configuration, vocabulary and weights"""
+MAX_EPOCHS_TAG = "dlf.max_epochs"
+"""a study's: the epochs of a trial, at most"""
+REPLICATES_TAG = "dlf.replicates"
+"""a study's: the seeds of a trial"""
+GPU_SHARE_TAG = "dlf.gpu_share"
+"""a study's: what `--gpus-per-trial auto` measured"""
+PACKAGES_TAG = "dlf.packages"
+"""a study's: the versions of the packages that run"""
+CONFIG_TAG = "dlf.config"
+"""an ablation's: the name of the full model's configuration"""
+BEST_TRIAL_TAG = "dlf.best_trial"
+"""a study's, in the end: the number of its best trial"""
+COUNT_TAG_PREFIX = "dlf."
+"""a study's, in the end, before `complete`, `pruned` and `failed`: its trials that ended so"""
+
+PROMOTION_TAG = "dlf.promotion"
+"""a registered version's: the promotion, by which one that goes on finds what it has made"""
+PROMOTED_STUDY_TAG = "dlf.promoted_study"
+"""a registered version's: its study"""
+PROMOTED_TRIAL_TAG = "dlf.promoted_trial"
+"""a registered version's: the trial whose configuration it has"""
+LINK_TAG_PREFIX = "dlf.link."
+"""a registered version's, before what they lead to: links to runs"""
 
 CONFIG_FILE = "config.yaml"
+"""every trial's: its whole configuration, which `--enqueue` takes as it is"""
 CURVES_FILE = "learning_curves.png"
+"""of a trial that trained an epoch: errors and losses over epochs"""
 PREDICTIONS_FILE = "valid_predictions.parquet"
+"""of a trial that trained an epoch: what it predicts for the validation split"""
 CONFUSION_FILE = "valid_confusion.png"
+"""of a complete trial: its predictions by class, of seven"""
 SCATTER_FILE = "valid_predicted_against_true.png"
+"""of a complete trial: its predictions against the labels"""
 MODEL_FOLDER = "model"
-
-TRIAL_ENDINGS: Mapping[TrialState, RunStatus] = {
-    TrialState.COMPLETE: "FINISHED",
-    TrialState.PRUNED: "KILLED",
-    TrialState.FAILED: "FAILED",
-}
-STUDY_ENDINGS: Mapping[Ending, RunStatus] = {
-    Ending.FINISHED: "FINISHED",
-    Ending.INTERRUPTED: "KILLED",
-    Ending.FAILED: "FAILED",
-}
+"""of the best trials, five unless `--keep-checkpoints` says otherwise: weights and card"""

@@ -1,10 +1,25 @@
-"""Where a study keeps on this machine what its runs are given as artifacts."""
+"""Where a study keeps on this machine what it needs, and what its runs are given as artifacts."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from tracking.promotion_report import MARKDOWN_FILE, PAGE_FILE
 from tracking.report import REPORT_FILE
+
+PREDICTIONS_FOLDER = "predictions"
+"""what each trial that trained an epoch predicts for the validation split"""
+MODELS_FOLDER = "models"
+"""the models of the best trials, or of a promotion's final trainings"""
+ARTIFACTS_FOLDER = "artifacts"
+"""what else the run of a promotion or an ablation is given at its end"""
+CHECKPOINTS_FOLDER = "checkpoints"
+"""the states of trials under way"""
+TUNE_FOLDER = "tune"
+"""Ray's own files, while a search runs"""
+PROMOTIONS_FOLDER = "promotions"
+"""the promotions of the study, a folder each, named by its time"""
+TRAININGS_FOLDER = "trainings"
+"""of a promotion or an ablation: every training that ended, its epochs and its predictions"""
 
 
 class StudyFiles:
@@ -21,15 +36,15 @@ class StudyFiles:
     @property
     def artifacts(self) -> Path:
         """The folder of what else the study's own run is given at its end."""
-        return self.folder / "artifacts"
+        return self.folder / ARTIFACTS_FOLDER
 
     def predictions(self, number: int) -> Path:
         """The validation predictions of a trial that has trained an epoch."""
-        return self.folder / "predictions" / f"trial-{number}.parquet"
+        return self.folder / PREDICTIONS_FOLDER / f"trial-{number}.parquet"
 
     def model(self, number: int) -> Path:
         """The folder of a trial's model, which only the best few have."""
-        return self.folder / "models" / f"trial-{number}"
+        return self.folder / MODELS_FOLDER / f"trial-{number}"
 
     def models(self, numbers: Iterable[int]) -> dict[int, Path]:
         """Return the folders of those of these trials' models that are there."""
@@ -38,7 +53,7 @@ class StudyFiles:
 
     def all_models(self) -> dict[int, Path]:
         """Return the folders of all models that are there, by trial."""
-        folders = self.folder.glob("models/trial-*")
+        folders = self.folder.glob(f"{MODELS_FOLDER}/trial-*")
         numbers = {folder: folder.name.removeprefix("trial-") for folder in folders}
         return {int(number): folder for folder, number in numbers.items() if number.isdecimal()}
 

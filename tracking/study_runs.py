@@ -11,12 +11,15 @@ from tracking.records import StudyRecord
 from tracking.refused import Refusals
 from tracking.run_names import (
     CODE_TAG,
+    DATASET_TAG,
     EXPERIMENT_PREFIX,
     KEY_TAG,
     PARENT_TAG,
-    STUDY_ENDINGS,
+    SEED_TAG,
+    STUDY_TAG,
     TRIAL_TAG,
 )
+from tracking.run_status import STUDY_ENDINGS
 from tracking.store_errors import StoreRefusedError
 from tracking.trial_run import TrialRun
 
@@ -55,8 +58,8 @@ class StudyRuns:
         studies.sort(key=lambda found: found.deleted)
         tags = {
             **self._study.tags,
-            "dlf.study": self._study.name,
-            "dlf.dataset": self._study.dataset,
+            STUDY_TAG: self._study.name,
+            DATASET_TAG: self._study.dataset,
             KEY_TAG: self._study.key,
         }
         if studies:
@@ -188,8 +191,8 @@ class StudyRuns:
         tags |= {
             KEY_TAG: self._study.key,
             PARENT_TAG: self.run_id,
-            "dlf.study": self._study.name,
-            "dlf.seed": str(trial.seed),
+            STUDY_TAG: self._study.name,
+            SEED_TAG: str(trial.seed),
         }
         if trial.code:
             tags[CODE_TAG] = trial.code

@@ -25,19 +25,27 @@ from tracking.location import TrackingLocation, resolve
 from tracking.records import Ending, Summary
 from tracking.refused import Refused
 from tracking.store_errors import StoreAwayError
+from tracking.study_files import PROMOTIONS_FOLDER
 from tracking.study_runs import open_study_runs
 
 
-def main() -> int:
-    """Read the flags, send, say what was sent."""
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(
         prog="python -m tracking.sync",
         description="Send to MLflow what a study's journals have and MLflow lacks.",
     )
-    parser.add_argument("--study", required=True, metavar="NAME")
+    parser.add_argument(
+        "--study", required=True, metavar="NAME", help="as its search has printed it"
+    )
     add_output_flag(parser)
     add_tracking_flag(parser)
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Read the flags, send, say what was sent."""
+    args = argument_parser().parse_args()
     location = resolve(args.tracking_uri)
     place = args.output.of(args.study)
     place.fetch()
@@ -61,7 +69,7 @@ def journals_of(folder: Path) -> list[Path]:
             f"there is no {TRACKING_FILE} in {folder}; --study and --output must be those of the "
             "search"
         )
-    return [own, *sorted(own.parent.glob(f"promotions/*/{TRACKING_FILE}"))]
+    return [own, *sorted(own.parent.glob(f"{PROMOTIONS_FOLDER}/*/{TRACKING_FILE}"))]
 
 
 def sync(location: TrackingLocation, journal: Path) -> Refused:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from dlf.metrics import OBJECTIVE
 from tracking.predictions import Predictions
 from tracking.records import Metrics
-from tracking.run_names import CONFUSION_FILE, CURVES_FILE, OBJECTIVE, SCATTER_FILE
+from tracking.run_names import CONFUSION_FILE, CURVES_FILE, SCATTER_FILE
 
 
 class TrialPictures:

@@ -14,11 +14,9 @@ from tracking.run_names import (
     MODEL_FOLDER,
     MODEL_TAG,
     REASON_TAG,
-    RUNNING,
     STATE_TAG,
-    TRIAL_ENDINGS,
-    RunStatus,
 )
+from tracking.run_status import RUNNING, TRIAL_ENDINGS, RunStatus
 from tracking.store_errors import StoreRefusedError
 
 SENDING, KEPT = "sending", "kept"

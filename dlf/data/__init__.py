@@ -1,7 +1,8 @@
 """Datasets: imported once from the field's feature files, then opened as memory maps."""
 
-from dlf.data.location import DATASETS, prepare_dataset
+from dlf.data.location import prepare_dataset
 from dlf.data.manifest import Manifest, read_manifest
+from dlf.data.names import DATASET_NAMES, GENERATED, dataset_name
 from dlf.data.split import SPLITS, Sequences, Split, TokenIds, joined
 from dlf.data.store import (
     SealedTestSplitError,
@@ -12,7 +13,8 @@ from dlf.data.store import (
 from dlf.modalities import MODALITIES
 
 __all__ = [
-    "DATASETS",
+    "DATASET_NAMES",
+    "GENERATED",
     "MODALITIES",
     "SPLITS",
     "Manifest",
@@ -20,6 +22,7 @@ __all__ = [
     "Sequences",
     "Split",
     "TokenIds",
+    "dataset_name",
     "joined",
     "open_split",
     "open_test_split",

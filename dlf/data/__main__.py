@@ -2,6 +2,7 @@
 
 python -m dlf.data import --dataset mosi --source aligned_50.pkl --data-dir data
 python -m dlf.data synthesize --data-dir data --seed 0
+python -m dlf.data synthesize --pickle demo.pkl
 python -m dlf.data info --dataset mosi --data-dir data
 """
 
@@ -10,17 +11,22 @@ from pathlib import Path
 
 from dlf.command import EXIT_DONE, CommandParser, run_command, seed_int
 from dlf.data.information import gather, shared_video_warning
-from dlf.data.location import DATASETS, IMPORTABLE, import_file, synthesize
+from dlf.data.location import import_file, synthesize
 from dlf.data.manifest import Manifest, dataset_folder
+from dlf.data.names import DATASET_NAMES, KNOWN_DATASETS, dataset_name, importable_name
 from dlf.data.page import render
+from dlf.data.synthetic import write_feature_file
 
 
 def main() -> int:
     """Run the command that the command line asks for; raise `BadInputError` on bad input."""
-    arguments = _parser().parse_args()
+    arguments = argument_parser().parse_args()
     if arguments.command == "import":
         manifest = import_file(arguments.dataset, arguments.source, arguments.data_dir)
         _report(manifest, arguments.data_dir)
+    elif arguments.command == "synthesize" and arguments.pickle is not None:
+        write_feature_file(arguments.pickle, arguments.seed)
+        print(f"written to {arguments.pickle}")
     elif arguments.command == "synthesize":
         _report(synthesize(arguments.data_dir, arguments.seed), arguments.data_dir)
     else:
@@ -29,7 +35,8 @@ def main() -> int:
     return EXIT_DONE
 
 
-def _parser() -> CommandParser:
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(prog="python -m dlf.data", description="Datasets for DLF.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     importing = commands.add_parser(
@@ -38,23 +45,35 @@ def _parser() -> CommandParser:
         description="Store a feature file, a pickle in the MMSA layout, as a dataset.",
     )
     importing.add_argument(
-        "--dataset", choices=IMPORTABLE, required=True, help="what to store the file as"
+        "--dataset",
+        type=importable_name,
+        required=True,
+        metavar="NAME",
+        help="mosi, mosei, or a name of your own",
     )
     importing.add_argument(
         "--source", type=Path, required=True, metavar="FILE", help="such as aligned_50.pkl"
     )
     generating = commands.add_parser(
         "synthesize",
-        help="store the generated dataset",
+        help="store the generated dataset, or write it as a feature file",
         description="Generate the synthetic dataset and store it.",
     )
     generating.add_argument("--seed", type=seed_int, default=0, help="one seed, one dataset")
+    generating.add_argument(
+        "--pickle",
+        type=Path,
+        metavar="FILE",
+        help="write it to this feature file, in the MMSA layout, and store nothing",
+    )
     showing = commands.add_parser(
         "info",
         help="show what is stored",
         description="Show what is stored; of the test split no more than its number of clips.",
     )
-    showing.add_argument("--dataset", choices=DATASETS, required=True, help="which dataset")
+    showing.add_argument(
+        "--dataset", type=dataset_name, required=True, metavar="NAME", help=DATASET_NAMES
+    )
     showing.add_argument("--json", action="store_true", help="print one JSON object instead")
     for command in (importing, generating, showing):
         command.add_argument(
@@ -70,6 +89,8 @@ def _report(manifest: Manifest, data_dir: Path) -> None:
     print(f"{manifest.dataset}: train {clips.train}, valid {clips.valid}, test {clips.test} clips")
     print(f"non-finite values replaced by zero: audio {nonfinite.audio}, vision {nonfinite.vision}")
     print(f"written to {dataset_folder(manifest.dataset, data_dir)}, digest {manifest.digest}")
+    if manifest.dataset not in KNOWN_DATASETS:
+        print("the paper has no configuration for it, so searches begin with that for MOSI")
     for warning in shared_video_warning(manifest):
         print(f"warning: {warning}", file=sys.stderr)
 

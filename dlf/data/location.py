@@ -6,18 +6,23 @@ from pathlib import Path
 from dlf.command import BadInputError
 from dlf.data import mmsa, synthetic
 from dlf.data.arrow import sha256_of
-from dlf.data.manifest import Manifest, is_stored, read_manifest, store_command
+from dlf.data.manifest import (
+    Manifest,
+    is_stored,
+    read_manifest,
+    store_command,
+    stored_datasets,
+)
+from dlf.data.names import FIELD_DATASETS, GENERATED, KNOWN_DATASETS
 from dlf.data.published import PUBLISHED
 from dlf.data.store import verify_split, write_dataset
 from dlf.data.unpickler import load_pickle
 
 # Where each dataset's feature file lies in the field's own folder tree, below the data folder.
 FIELD_PLACES = {
-    "mosi": ("MOSI/Processed/aligned_50.pkl", "MOSI/aligned_50.pkl"),
-    "mosei": ("MOSEI/Processed/aligned_50.pkl", "MOSEI/aligned_50.pkl"),
+    name: (f"{name.upper()}/Processed/aligned_50.pkl", f"{name.upper()}/aligned_50.pkl")
+    for name in FIELD_DATASETS
 }
-IMPORTABLE = tuple(FIELD_PLACES)
-DATASETS = (*IMPORTABLE, "synthetic")
 
 
 def prepare_dataset(dataset: str, data_dir: Path | str) -> Manifest:
@@ -28,15 +33,19 @@ def prepare_dataset(dataset: str, data_dir: Path | str) -> Manifest:
     under `data_dir` is imported, or the synthetic dataset generated with seed 0, and one line on
     standard error says so. Raises `BadInputError` if there is nothing to import.
     """
-    if dataset not in DATASETS:
-        raise BadInputError(f"{dataset} is no dataset; there are: {', '.join(DATASETS)}")
     if is_stored(dataset, data_dir):
         for split in ("train", "valid"):
             verify_split(dataset, data_dir, split)
         return read_manifest(dataset, data_dir)
-    if dataset == "synthetic":
+    if dataset == GENERATED:
         print(f"generating the synthetic dataset into {data_dir}, once", file=sys.stderr)
         return synthesize(data_dir, seed=0)
+    if dataset not in FIELD_PLACES:
+        there = dict.fromkeys((*KNOWN_DATASETS, *stored_datasets(data_dir)))
+        raise BadInputError(
+            f"{dataset} is not stored in {data_dir}; there are: {', '.join(there)}; a feature file "
+            f"is stored under this name with: {store_command(dataset, data_dir)}"
+        )
     places = [Path(data_dir) / place for place in FIELD_PLACES[dataset]]
     for place in places:
         if place.is_file():
@@ -84,7 +93,7 @@ def synthesize(data_dir: Path | str, seed: int) -> Manifest:
     """Generate the synthetic dataset with `seed` and store it."""
     return write_dataset(
         mmsa.clean(synthetic.generate(seed)),
-        dataset="synthetic",
+        dataset=GENERATED,
         data_dir=data_dir,
         source=f"synthesized, seed {seed}",
         source_sha256=None,

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dlf.command import BadInputError
+from dlf.data.names import GENERATED
 from dlf.modalities import PerModality, Statistics
 
 FORMAT = 2
@@ -95,9 +96,14 @@ def is_stored(dataset: str, data_dir: Path | str) -> bool:
     return (dataset_folder(dataset, data_dir) / FILE_NAME).is_file()
 
 
+def stored_datasets(data_dir: Path | str) -> list[str]:
+    """Return the names of the datasets of a data folder."""
+    return sorted(path.parent.name for path in Path(data_dir).glob(f"*/{FILE_NAME}"))
+
+
 def store_command(dataset: str, data_dir: Path | str) -> str:
     """Return the command line that stores the dataset (again)."""
-    if dataset == "synthetic":
+    if dataset == GENERATED:
         return f"python -m dlf.data synthesize --data-dir {data_dir}"
     return f"python -m dlf.data import --dataset {dataset} --source FILE --data-dir {data_dir}"
 

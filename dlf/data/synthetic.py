@@ -5,10 +5,15 @@ that only the voice and only the face show. Utterance lengths and the spread of 
 CMU-MOSI's. Features are rounded, so that one seed gives one digest on every machine.
 """
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dlf.command import BadInputError, reason_of
+from dlf.whole_file import replaced_whole
 
 CLIPS = {"train": 256, "valid": 80, "test": 120}
 TIME_STEPS = 50
@@ -86,6 +91,21 @@ def generate(seed: int) -> dict[str, dict[str, Any]]:
         name: _split(random, name, clips, embeddings, special, voice, face)
         for name, clips in CLIPS.items()
     }
+
+
+def write_feature_file(path: Path, seed: int) -> None:
+    """Write the dataset of a seed as a feature file, a pickle in the MMSA layout.
+
+    Raises:
+        BadInputError: when there cannot be such a file.
+    """
+    if path.is_dir():
+        raise BadInputError(f"{path} is a folder; --pickle takes a file")
+    try:
+        with replaced_whole(path) as unfinished:
+            unfinished.write_bytes(pickle.dumps(generate(seed)))
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be written: {reason_of(error)}") from error
 
 
 def _split(

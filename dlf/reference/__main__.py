@@ -25,7 +25,7 @@ SHOWN = 3
 
 def main() -> int:
     """Run the command that the command line asks for; raise `BadInputError` on bad input."""
-    arguments = _parser().parse_args()
+    arguments = argument_parser().parse_args()
     if arguments.command == "check":
         return _check(arguments.file)
     trained, with_encoder = import_checkpoint(
@@ -62,7 +62,8 @@ def _check(path: Path) -> int:
     return EXIT_FAILED
 
 
-def _parser() -> CommandParser:
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(
         prog="python -m dlf.reference", description="The released implementation and ours."
     )

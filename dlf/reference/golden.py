@@ -19,7 +19,6 @@ from torch import Tensor
 
 from dlf.command import BadInputError
 from dlf.config import Config, Value
-from dlf.losses import LossWeights
 from dlf.modalities import MODALITIES, InputSizes, Modality, PerModality
 from dlf.model.dlf import DLF
 from dlf.presets import preset
@@ -40,7 +39,18 @@ _DAMAGE = (
 )
 """what numpy raises, depending on where a file is damaged"""
 
-LAMBDAS_AND_BETAS = tuple(name for name in LossWeights._fields if name != "margin")
+LAMBDAS_AND_BETAS = (
+    "lambda_r",
+    "lambda_s",
+    "lambda_m",
+    "lambda_o",
+    "beta_f",
+    "beta_sh",
+    "beta_sp_l",
+    "beta_sp_v",
+    "beta_sp_a",
+)
+"""those of the authors' released code"""
 
 
 class GoldenFile(NamedTuple):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dlf.command import MAX_SEED, BadInputError, CommandParser, positive_int, seed_int
 from dlf.configuration_file import NAMED_CONFIGURATION
-from dlf.data import DATASETS
+from dlf.data import DATASET_NAMES, dataset_name
 from dlf.text.arguments import add_text_flags
 from dlf.text.source import TextWay
 
@@ -54,15 +54,21 @@ class TrainRequest(BaseModel):
                 raise BadInputError(f"{folder} is there already; choose another --output")
 
 
-def read_request() -> TrainRequest:
-    """Read the command line."""
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(
         prog="python -m dlf.train", description="Train a configuration on some seeds."
     )
     add = parser.add_argument
     add("--config", required=True, metavar="FILE", help=NAMED_CONFIGURATION)
-    add("--dataset", choices=DATASETS, required=True)
-    add("--data-dir", type=Path, default=Path("data"), help="the folder of all datasets")
+    add("--dataset", type=dataset_name, required=True, metavar="NAME", help=DATASET_NAMES)
+    add(
+        "--data-dir",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="the folder of all datasets",
+    )
     add("--seeds", type=positive_int, default=1, metavar="S", help="how many")
     add("--first-seed", type=seed_int, default=0, metavar="N", help="the others follow it")
     add(
@@ -86,7 +92,12 @@ def read_request() -> TrainRequest:
         action="store_true",
         help="print one JSON object at the end, and nothing else",
     )
-    args = parser.parse_args()
+    return parser
+
+
+def read_request() -> TrainRequest:
+    """Read the command line."""
+    args = argument_parser().parse_args()
     if args.first_seed + args.seeds - 1 > MAX_SEED:
         raise BadInputError(f"--first-seed {args.first_seed} leaves no room for {args.seeds} seeds")
     args.output = args.output or Path("trained") / f"{args.dataset}-{datetime.now():%Y%m%d-%H%M%S}"

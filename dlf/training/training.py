@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dlf.config import Config
 from dlf.losses import LossTerms
-from dlf.metrics import Metrics, compute_metrics
+from dlf.metrics import BEST_OBJECTIVE, BEST_SPREAD, Metrics, compute_metrics, loss_name
 from dlf.modalities import InputSizes
 from dlf.model.dlf import DLF
 from dlf.text.finetuned import TextEncoder
@@ -38,14 +38,25 @@ class NonFiniteError(ArithmeticError):
 class EpochLosses(BaseModel):
     """The mean of every loss over the batches of an epoch, before its lambda."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        ser_json_inf_nan="constants",
+        use_attribute_docstrings=True,
+    )
 
     total: float
+    """what is minimised: the task loss, and every other in use times its lambda"""
     task: float
+    """mean absolute errors of all predictions, weighted by the betas, in units of sentiment"""
     reconstruction: float
+    """L_r, squared features"""
     specific: float
+    """L_s, squared features"""
     margin: float
+    """L_m, cosines"""
     orthogonality: float
+    """L_o, cosines, summed over modalities"""
 
 
 class EpochRecord(BaseModel):
@@ -74,13 +85,13 @@ class EpochRecord(BaseModel):
 
     def named(self) -> dict[str, float]:
         """Return everything measured under its recorded name, such as `valid/mae`."""
-        losses = {f"loss/{name}": value for name, value in self.loss}
+        losses = {loss_name(term): value for term, value in self.loss}
         trained = losses | self.train.named("train")
         if self.valid is None:
             return trained
-        best = {"valid/best_mae": self.best_mae}
+        best = {BEST_OBJECTIVE: self.best_mae}
         if self.spread is not None:
-            best["valid/best_mae_spread"] = self.spread
+            best[BEST_SPREAD] = self.spread
         return trained | self.valid.named("valid") | best
 
 
@@ -244,10 +255,10 @@ class Training:
 
     def _stop_if_not_finite(self, learned: list[Learned], batch: int, epoch: int) -> None:
         for losses in torch.stack([each.losses for each in learned]).tolist():
-            for name, value in LossTerms(*losses)._asdict().items():
+            for term, value in LossTerms(*losses)._asdict().items():
                 if not math.isfinite(value):
                     raise NonFiniteError(
-                        f"loss/{name} is {value} in epoch {epoch}, by batch {batch}"
+                        f"{loss_name(term)} is {value} in epoch {epoch}, by batch {batch}"
                     )
 
 

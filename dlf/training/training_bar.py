@@ -6,6 +6,7 @@ from typing import Self
 
 from tqdm import tqdm
 
+from dlf.metrics import OBJECTIVE
 from dlf.training.training import EpochRecord
 
 
@@ -30,7 +31,7 @@ class TrainingBar:
     def epoch(self, seed: int, record: EpochRecord) -> None:
         """Show an epoch of a seed's training."""
         where = f"seed {seed}, epoch {record.epoch}"
-        mae = record.named()["valid/mae"]
+        mae = record.named()[OBJECTIVE]
         reached = f"validation MAE {mae:.4f}, best {record.best_mae:.4f}"
         if self._lines:
             print(f"{where} of {self._max_epochs}: {reached}", file=sys.stderr)

@@ -23,7 +23,15 @@ from search.trial.seeds import ablation_seed
 from tracking.journal import TRACKING_FILE
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder
-from tracking.study_files import StudyFiles
+from tracking.run_names import (
+    CONFIG_TAG,
+    DATASET_DIGEST_TAG,
+    MAX_EPOCHS_TAG,
+    TEXT_ENCODER_REVISION_TAG,
+    TEXT_ENCODER_TAG,
+    TEXT_TAG,
+)
+from tracking.study_files import TRAININGS_FOLDER, StudyFiles
 
 PLAN_FILE, RESULT_FILE, TABLE_FILE = "ablation.json", "result.json", "ablation.md"
 
@@ -112,14 +120,14 @@ class AblationPlan(BaseModel):
         """Return what tracking says of the ablation."""
         encoder = self.text.encoder
         return {
-            "dlf.dataset_digest": self.dataset_digest,
-            "dlf.text": self.text.way,
-            "dlf.max_epochs": str(self.max_epochs),
-            "dlf.config": self.config_name,
+            DATASET_DIGEST_TAG: self.dataset_digest,
+            TEXT_TAG: self.text.way,
+            MAX_EPOCHS_TAG: str(self.max_epochs),
+            CONFIG_TAG: self.config_name,
         } | (
             {}
             if encoder is None
-            else {"dlf.text_encoder": encoder.name, "dlf.text_encoder_revision": encoder.revision}
+            else {TEXT_ENCODER_TAG: encoder.name, TEXT_ENCODER_REVISION_TAG: encoder.revision}
         )
 
 
@@ -206,7 +214,7 @@ class Ablation:
         return SeededTrainings(
             self.plan.entrants,
             [ablation_seed(index) for index in range(self.plan.seeds)],
-            kept=EndedTrainings(folder=self.place.folder / "trainings"),
+            kept=EndedTrainings(folder=self.place.folder / TRAININGS_FOLDER),
             checkpoints=self.workplace.checkpoints,
         )
 

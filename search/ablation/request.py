@@ -7,7 +7,7 @@ from uuid import uuid4
 from dlf.command import BadInputError, CommandParser, positive_int
 from dlf.config import Config
 from dlf.configuration_file import NAMED_CONFIGURATION, read_configuration
-from dlf.data import DATASETS, Manifest, open_split
+from dlf.data import DATASET_NAMES, GENERATED, Manifest, dataset_name, open_split
 from dlf.text.arguments import add_text_flags
 from dlf.text.choice import choose_text
 from dlf.text.source import TextSource, TextWay
@@ -35,15 +35,27 @@ class AblationRequest(TrainingRequest):
     resume: bool
 
 
-def read_request() -> AblationRequest:
-    """Read the command line."""
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(
+        prog="search/ablate.py",
         description="Train the rows of the paper's Table 2 over one configuration.",
         epilog="What a flag leaves open a resumed ablation takes from what it was begun with.",
     )
     add = parser.add_argument
-    add("--dataset", choices=DATASETS, help="may be left out with --resume")
-    add("--data-dir", type=Path, default=Path("data"), help="the folder of all datasets")
+    add(
+        "--dataset",
+        type=dataset_name,
+        metavar="NAME",
+        help=f"{DATASET_NAMES}; may be left out with --resume",
+    )
+    add(
+        "--data-dir",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="the folder of all datasets",
+    )
     add(
         "--config",
         metavar="FILE",
@@ -66,12 +78,17 @@ def read_request() -> AblationRequest:
     add("--name", metavar="NAME", help="left out: ablation, with the dataset and the time")
     add("--resume", action="store_true", help="go on with the ablation of this --name")
     add_training_flags(parser)
-    args = parser.parse_args()
+    return parser
+
+
+def read_request() -> AblationRequest:
+    """Read the command line."""
+    args = argument_parser().parse_args()
     if args.resume and args.name is None:
         raise BadInputError("--resume goes on with an ablation: name it with --name")
     if not args.resume and (args.dataset is None or args.config is None):
         missing = "--dataset" if args.dataset is None else "--config"
-        there = ", ".join(DATASETS) if args.dataset is None else NAMED_CONFIGURATION
+        there = DATASET_NAMES if args.dataset is None else NAMED_CONFIGURATION
         raise BadInputError(f"{missing} is missing; it takes {there}")
     args.name = args.name or f"ablation-{args.dataset}-{datetime.now():%Y%m%d-%H%M%S}"
     return AblationRequest.model_validate(vars(args))
@@ -155,7 +172,7 @@ def _text(
     choice = choose_text(
         request.text,
         request.text_encoder,
-        synthetic=manifest.dataset == "synthetic",
+        synthetic=manifest.dataset == GENERATED,
         readable=has_words(open_split(manifest.dataset, request.data_dir, "train")),
         gpu=resources.gpus_per_trial > 0,
     )

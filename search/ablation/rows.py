@@ -7,7 +7,7 @@ without language mean, and the one without a component, is what `dlf.config` say
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from dlf.config import Config, Value
+from dlf.config import LAMBDAS, Config, Value
 from dlf.published_results import FULL_MODEL, TABLE_2
 
 Group = Literal["full model", "modalities", "regularisers", "components"]
@@ -86,7 +86,7 @@ def _read_by_training(config: Config) -> Config:
     """
     unread: dict[str, Value] = {}
     if not config.model.disentangled:
-        unread |= dict.fromkeys(("lambda_r", "lambda_s", "lambda_m", "lambda_o"), 0)
+        unread |= dict.fromkeys(LAMBDAS.values(), 0)
     if "text" not in config.model.used_modalities:
         unread["attractor"] = "own"
     return config.with_values(unread)

@@ -9,11 +9,13 @@ import os
 import platform
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import ray
+from ray._private.node import Node
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.core.generated.gcs_pb2 import GcsNodeInfo  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RaySystemError
@@ -106,18 +108,28 @@ def ray_session(address: str | None = None) -> Iterator[bool]:
     ray._private.worker._worker_logs_enabled = False
     with ExitStack() as held:
         if address == ALONE:
-            ray.init(
-                address=ALONE,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-            )
+            with _without_api_server():
+                ray.init(
+                    address=ALONE,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                )
         elif address == ANY_HERE:
             _connect(address)
         else:
             _enter(address, held)
         held.callback(ray.shutdown)
         yield address != ALONE
+
+
+def _without_api_server() -> AbstractContextManager[object]:
+    """Keep Ray from starting the server that a dashboard is a part of.
+
+    Without a dashboard it does nothing but count usage; and with that off, too, it first asks the
+    network which cloud it is in.
+    """
+    return patch.object(Node, "start_api_server")
 
 
 def _enter(address: str, held: ExitStack) -> None:

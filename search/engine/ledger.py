@@ -9,6 +9,7 @@ import math
 from collections.abc import Set
 from dataclasses import dataclass
 
+from dlf.metrics import OBJECTIVE, TRAIN_MAE
 from dlf.training.training import EpochRecord
 from search.trial.code_version import code_revision
 from search.trial.plan import Settled, TrialPlan, TrialSource, Wait
@@ -104,7 +105,7 @@ class TrialLedger:
             return trial.ending is None
         trial.epoch = record.epoch
         if not math.isfinite(record.best_mae):
-            mae = "train/mae" if record.valid is None else "valid/mae"
+            mae = TRAIN_MAE if record.valid is None else OBJECTIVE
             reason = f"{mae} is {record.named()[mae]} after epoch {record.epoch}"
             trial.ending = Outcome(state=TrialState.FAILED, reason=reason)
             return False

@@ -17,7 +17,7 @@ from search.cluster.watch import ClusterWatch
 from search.engine.interruption import interruptible
 from search.engine.ledger import TrialLedger
 from search.engine.second_chances import SecondChances
-from search.engine.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace
+from search.engine.trainable import PLAN, DLFTrainable, Workplace
 from search.engine.tune_adapters import (
     Books,
     Brake,
@@ -30,8 +30,7 @@ from search.engine.waiting import Waiting
 from search.resources.capacity import Capacity
 from search.trial.plan import TrialPlan
 from tracking.console import say_on_stderr
-
-TUNE_FOLDER = "tune"
+from tracking.study_files import TUNE_FOLDER
 
 NO_BOUND = 100_000
 """for Tune, which would otherwise begin one trial at a time; how many really is the searcher's"""
@@ -92,10 +91,10 @@ def run_trials(
         books = Books(ledger, log, workplace.checkpoints, keep_checkpoints, chances)
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(trainable, carried=carried),
+                # Tune writes down the space, and the workplace may have the keys of a file system.
+                tune.with_parameters(trainable, workplace=workplace, carried=carried),
                 {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
             ),
-            param_space={WORKPLACE: workplace.model_dump_json()},
             tune_config=tune.TuneConfig(
                 search_alg=LedgerSearcher(books, brake, Capacity(resources)),
                 scheduler=LedgerScheduler(books, brake),

@@ -14,6 +14,7 @@ from ray import tune
 
 from dlf.command import one_line
 from dlf.data import joined, seal_test_split
+from dlf.metrics import BEST_OBJECTIVE
 from dlf.text.finetuned import pretrained_encoder
 from dlf.training.allocator import keep_freed_memory
 from dlf.training.replicates import Replicates
@@ -28,9 +29,9 @@ from search.trial.data import OpenedData, TrialData
 from search.trial.plan import TrialPlan
 from tracking.records import TrialFacts
 
-PLAN, WORKPLACE = "plan", "workplace"
+PLAN = "plan"
 RECORD, NOTES, FACTS = "record", "notes", "facts"
-OBJECTIVE = "valid/best_mae"
+OBJECTIVE = BEST_OBJECTIVE
 
 AWAY_SECONDS, RETRY_SECONDS = 600.0, 2.0
 """for how long a file system is waited for that may have the checkpoint of a trial"""
@@ -51,9 +52,13 @@ class Workplace(BaseModel):
 class DLFTrainable(tune.Trainable):
     """Trains the plan it is given, an epoch at a time."""
 
-    def setup(self, config: dict[str, Any], carried: OpenedData | None = None) -> None:
-        """Open the data, unless it was carried here, and begin the first trial of this worker."""
-        workplace = Workplace.model_validate_json(config[WORKPLACE])
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], workplace: Workplace, carried: OpenedData | None = None
+    ) -> None:
+        """Open the data, unless it was carried here, and begin the first trial of this worker.
+
+        Tune gives what is beside the configuration, by its `with_parameters`.
+        """
         seal_test_split()
         keep_freed_memory()
         resources = workplace.resources

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from search.engine.line_file import complete_lines, open_for_lines
 
 TUNE_LOG_FILE = "tune.jsonl"
+"""what Ray Tune said of every trial"""
 
 TuneStatus = Literal["TERMINATED", "ERROR"]
 

@@ -6,7 +6,7 @@ from optuna.distributions import check_distribution_compatibility
 
 from dlf.command import BadInputError
 from dlf.config import Config
-from dlf.data import Manifest, open_split
+from dlf.data import GENERATED, Manifest, open_split
 from dlf.presets import preset
 from dlf.text.choice import choose_text
 from dlf.text.source import TextSource
@@ -101,7 +101,7 @@ def _text(
     choice = choose_text(
         request.text,
         request.text_encoder,
-        synthetic=manifest.dataset == "synthetic",
+        synthetic=manifest.dataset == GENERATED,
         readable=has_words(train),
         gpu=resources.gpus_per_trial > 0,
     )

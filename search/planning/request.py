@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 from dlf.command import BadInputError, CommandParser, count_int, positive_int, seed_int
-from dlf.data import DATASETS
+from dlf.data import DATASET_NAMES, dataset_name
+from dlf.metrics import OBJECTIVE
 from dlf.text.arguments import add_text_flags
 from dlf.text.source import TextWay
 from search.arguments import SharedRequest, add_shared_flags
@@ -23,7 +24,6 @@ class SearchRequest(SharedRequest):
     """The flags; what is none was left out, and a resumed study then has its own value."""
 
     dataset: str | None
-    data_dir: Path
     study: str
     resume: bool
     force_new_space: bool
@@ -55,15 +55,27 @@ class SearchRequest(SharedRequest):
     keep_checkpoints: int
 
 
-def read_request() -> SearchRequest:
-    """Read the command line."""
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
     parser = CommandParser(
+        prog="search/run.py",
         description="Search for the best DLF configuration on a dataset.",
         epilog="What a flag leaves open a resumed study takes from what it remembers.",
     )
     add = parser.add_argument
-    add("--dataset", choices=DATASETS, help="may be left out with --resume")
-    add("--data-dir", type=Path, default=Path("data"), help="the folder of all datasets")
+    add(
+        "--dataset",
+        type=dataset_name,
+        metavar="NAME",
+        help=f"{DATASET_NAMES}; may be left out with --resume",
+    )
+    add(
+        "--data-dir",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="the folder of all datasets",
+    )
     add("--study", metavar="NAME", help="left out: the dataset and the time")
     add("--resume", action="store_true", help="go on with a study, or extend it")
     add(
@@ -88,7 +100,12 @@ def read_request() -> SearchRequest:
         help="keep the models of the best N trials",
     )
     add_shared_flags(parser)
-    args = parser.parse_args()
+    return parser
+
+
+def read_request() -> SearchRequest:
+    """Read the command line."""
+    args = argument_parser().parse_args()
     _refuse_contradictions(args)
     args.study = args.study or f"{args.dataset}-{datetime.now():%Y%m%d-%H%M%S}"
     return SearchRequest.model_validate(vars(args))
@@ -98,7 +115,7 @@ def _add_budgets(add: Callable[..., argparse.Action]) -> None:
     add("--trials", type=positive_int, metavar="N", help=f"in all; left out: {DEFAULT_TRIALS}")
     add("--time-budget", type=_duration, metavar="T", help="such as 2h or 90m, of this run")
     add("--epoch-budget", type=positive_int, metavar="N", help="epochs of all trials together")
-    add("--target", type=target, metavar="valid/mae=X", help="end when a trial has reached it")
+    add("--target", type=target, metavar=f"{OBJECTIVE}=X", help="end when a trial has reached it")
     add("--patience", type=positive_int, metavar="N", help="end after N trials without a better")
     add(
         "--max-epochs",
@@ -143,7 +160,7 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
     if args.resume and args.study is None:
         raise BadInputError("--resume goes on with a study: name it with --study")
     if not args.resume and args.dataset is None:
-        raise BadInputError(f"--dataset is missing; there are: {', '.join(DATASETS)}")
+        raise BadInputError(f"--dataset is missing; it takes {DATASET_NAMES}")
     if args.force_new_space and not args.resume:
         raise BadInputError("--force-new-space changes a study's space, and goes with --resume")
     if args.warm_start is not None and args.warm_start == args.study:

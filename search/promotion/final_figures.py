@@ -11,7 +11,9 @@ from dlf.training.batching import Clips
 from dlf.training.inference import represent
 
 CLASSES_FILE = "test_confusion_and_classes.png"
+"""a promotion's: predictions of the test split by class, after Figure 4 of the paper"""
 PROJECTION_FILE = "test_projection.png"
+"""a promotion's: the fused representations of the test clips, after its Figure 5"""
 
 
 def draw_final(

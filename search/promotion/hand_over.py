@@ -13,9 +13,19 @@ from search.trial.code_version import code_revision, package_versions
 from tracking.location import TrackingLocation
 from tracking.model_package import package_model
 from tracking.registry import RegisteredModel, register_champion
+from tracking.run_names import (
+    CODE_TAG,
+    LINK_TAG_PREFIX,
+    PACKAGES_TAG,
+    PROMOTED_STUDY_TAG,
+    PROMOTED_TRIAL_TAG,
+)
 from tracking.study_files import StudyFiles
 
-MODEL_FOLDER, PACKAGE_FOLDER = "model", "package"
+MODEL_FOLDER = "model"
+"""the model that is handed over"""
+PACKAGE_FOLDER = "package"
+"""that model as MLflow takes it"""
 
 
 def hand_over(
@@ -55,12 +65,15 @@ def hand_over(
             folder=package,
             key=promotion.plan.key,
             tags={
-                "dlf.promoted_study": promotion.study.study_name,
-                "dlf.promoted_trial": str(trained.kept.number),
+                PROMOTED_STUDY_TAG: promotion.study.study_name,
+                PROMOTED_TRIAL_TAG: str(trained.kept.number),
                 **identity.tags(),
-                "dlf.code": code_revision(),
-                "dlf.packages": package_versions(),
-                **{f"dlf.link.{name.replace(' ', '_')}": link for name, link in links.items()},
+                CODE_TAG: code_revision(),
+                PACKAGES_TAG: package_versions(),
+                **{
+                    f"{LINK_TAG_PREFIX}{name.replace(' ', '_')}": link
+                    for name, link in links.items()
+                },
             },
             metrics=metrics,
             description=description,

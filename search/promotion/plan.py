@@ -12,8 +12,12 @@ from search.seeded.ended_trainings import EndedTrainings
 from search.seeded.seeded_trainings import Entrant
 from search.study.identity import PAPER_TRIAL
 from search.study.open_study import make_folder
+from tracking.study_files import PROMOTIONS_FOLDER, TRAININGS_FOLDER
 
-PLAN_FILE, RESULT_FILE = "promotion.json", "result.json"
+PLAN_FILE = "promotion.json"
+"""the plan; `--resume` goes on with the last promotion that has no result"""
+RESULT_FILE = "result.json"
+"""what `--json` prints"""
 
 
 class RegisteredBefore(BaseModel):
@@ -78,7 +82,7 @@ class PromotionFolder:
             WorkFailedError: when the plan cannot be written.
         """
         name = f"{plan.begun.astimezone(UTC):%Y%m%d-%H%M%S-%f}"
-        place = cls(study_folder / "promotions" / name)
+        place = cls(study_folder / PROMOTIONS_FOLDER / name)
         make_folder(place.folder)
         write_or_fail(place.folder / PLAN_FILE, plan.model_dump_json(indent=2))
         return place
@@ -86,7 +90,7 @@ class PromotionFolder:
     @classmethod
     def unfinished(cls, study_folder: Path) -> "PromotionFolder | None":
         """Return the last promotion of a study that has no result yet, if there is one."""
-        plans = sorted(study_folder.glob(f"promotions/*/{PLAN_FILE}"))
+        plans = sorted(study_folder.glob(f"{PROMOTIONS_FOLDER}/*/{PLAN_FILE}"))
         open_ones = [plan.parent for plan in plans if not (plan.parent / RESULT_FILE).exists()]
         return cls(open_ones[-1]) if open_ones else None
 
@@ -107,7 +111,7 @@ class PromotionFolder:
     @property
     def trainings(self) -> EndedTrainings:
         """Where trainings that ended are kept."""
-        return EndedTrainings(folder=self.folder / "trainings")
+        return EndedTrainings(folder=self.folder / TRAININGS_FOLDER)
 
     @property
     def name(self) -> str:

@@ -39,6 +39,7 @@ CHAMPION = -1
 """the number of the registered champion among the final trainings: it is no trial of the study"""
 
 TEST_PREDICTIONS_FILE = "test_predictions.parquet"
+"""a promotion's: what all final models predict for the test split"""
 
 
 class Trained(NamedTuple):

@@ -27,7 +27,6 @@ class PromotionRequest(SharedRequest):
     """The flags; what is none was left out."""
 
     study: str
-    data_dir: Path
     top: int | None
     seeds: int | None
     final_seeds: int | None
@@ -40,12 +39,20 @@ class PromotionRequest(SharedRequest):
     resume: bool
 
 
-def read_request() -> PromotionRequest:
-    """Read the command line."""
-    parser = CommandParser(description="Promote the best configuration of a study.")
+def argument_parser() -> CommandParser:
+    """Return the parser of the command line."""
+    parser = CommandParser(
+        prog="search/promote.py", description="Promote the best configuration of a study."
+    )
     add = parser.add_argument
-    add("--study", required=True, metavar="NAME")
-    add("--data-dir", type=Path, default=Path("data"), help="the folder of all datasets")
+    add("--study", required=True, metavar="NAME", help="as its search has printed it")
+    add(
+        "--data-dir",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="the folder of all datasets",
+    )
     add(
         "--top",
         type=positive_int,
@@ -82,7 +89,12 @@ def read_request() -> PromotionRequest:
     add("--again", action="store_true", help="read the test split again, which is told for ever")
     add("--resume", action="store_true", help="go on with the last promotion of the study")
     add_shared_flags(parser)
-    request = PromotionRequest.model_validate(vars(parser.parse_args()))
+    return parser
+
+
+def read_request() -> PromotionRequest:
+    """Read the command line."""
+    request = PromotionRequest.model_validate(vars(argument_parser().parse_args()))
     if request.refit and request.only_if_better:
         raise BadInputError(
             "--only-if-better compares on the validation split, which --refit trains on: leave one "

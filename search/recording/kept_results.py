@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from dlf.command import one_line
 from dlf.config import Config
 from dlf.data import Split, open_split, read_manifest
+from dlf.metrics import BEST_OBJECTIVE
 from dlf.trained_model import CARD_FILE, WEIGHTS_FILE, ModelCard
 from search.study.identity import StudyIdentity
 from search.study.records import last_value, outcome_of, own_trials
@@ -24,8 +25,7 @@ from search.trial.trained import best_replicate, model_of
 from tracking.predictions import Predictions, write_predictions
 from tracking.recorder import Recorder
 from tracking.records import Outcome, Summary, TrialFacts, TrialRecord, TrialState
-from tracking.run_names import BEST_OBJECTIVE
-from tracking.study_files import StudyFiles
+from tracking.study_files import MODELS_FOLDER, StudyFiles
 
 MAE_TOLERANCE = 1e-4
 """between the MAE of predictions and the one that was reported for them"""
@@ -204,7 +204,7 @@ def _ended_trials(
 
 def _remove_leftovers(files: StudyFiles) -> None:
     """Remove what a process that was killed while it wrote a model has left of it."""
-    for folder in files.folder.glob("models/trial-*.*"):
+    for folder in files.folder.glob(f"{MODELS_FOLDER}/trial-*.*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -18,7 +18,8 @@ from tracking.location import TrackingLocation
 from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
 from tracking.records import Summary
-from tracking.study_files import StudyFiles
+from tracking.run_names import TEXT_REASON_TAG
+from tracking.study_files import CHECKPOINTS_FOLDER, StudyFiles
 
 
 class SearchRecording:
@@ -43,13 +44,13 @@ class SearchRecording:
             onlookers, tell = [onlooker], onlooker.say
         self.tell = tell
         output = request.output.of(request.study)
-        self.checkpoints = Checkpoints(folder=output.for_workers(place.folder / "checkpoints"))
+        self.checkpoints = Checkpoints(folder=output.for_workers(place.folder / CHECKPOINTS_FOLDER))
         tracked = tracked_study(
             request.study,
             opened.key,
             opened.identity,
             request.data_dir,
-            {"dlf.text_reason": plan.text_words, **plan.resources.tags()},
+            {TEXT_REASON_TAG: plan.text_words, **plan.resources.tags()},
         )
         self.mlflow = MlflowRecorder(location, tracked, place.folder / TRACKING_FILE, tell=tell)
         self.kept = KeptResults(

@@ -8,6 +8,7 @@ from search.study.identity import StudyIdentity
 from search.trial.code_version import code_revision, package_versions
 from search.trial.data import TrialData
 from tracking.records import DatasetRecord, StudyRecord
+from tracking.run_names import CODE_TAG, PACKAGES_TAG
 
 
 def tracked_study(
@@ -34,5 +35,5 @@ def tracked_trials(
             source=str(data.data_dir / data.dataset),
             profile={**clips, **widths},
         ),
-        tags={**tags, "dlf.code": code_revision(), "dlf.packages": package_versions()},
+        tags={**tags, CODE_TAG: code_revision(), PACKAGES_TAG: package_versions()},
     )

@@ -11,6 +11,7 @@ from search.arguments import AUTO, GpusPerTrial
 from search.cluster.nodes import refuse_other_versions
 from search.cluster.rooms import rooms_of_nodes, trials_that_fit
 from tracking.console import say_on_stderr
+from tracking.run_names import GPU_SHARE_TAG
 
 DEFAULT_GPU_SHARE = 0.25
 LOOK_SECONDS = 2.0
@@ -50,7 +51,7 @@ class Resources(BaseModel):
 
     def tags(self) -> dict[str, str]:
         """Return what tracking says of them."""
-        return {} if self.measured is None else {"dlf.gpu_share": self.measured}
+        return {} if self.measured is None else {GPU_SHARE_TAG: self.measured}
 
 
 def fit_resources(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 
 from dlf.command import BadInputError
-from dlf.config import Config, Value
+from dlf.config import LAMBDAS, Config, Value
 from search.spaces.parameters import Choices, Parameter
 from search.spaces.space import Space
 
@@ -51,10 +51,7 @@ TAKES_MEMORY: Mapping[str, _Order] = {
     "relu_dropout": _more,
     "residual_dropout": _more,
     "output_dropout": _more,
-    "lambda_r": _more,
-    "lambda_s": _more,
-    "lambda_m": _more,
-    "lambda_o": _more,
+    **dict.fromkeys(LAMBDAS.values(), _more),
 }
 """what memory depends on, and which of two values takes more of it"""
 

@@ -8,8 +8,8 @@ from time import monotonic
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import BadInputError
+from dlf.metrics import OBJECTIVE
 
-TARGET_METRIC = "valid/mae"
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -67,7 +67,7 @@ class BudgetKeeper:
             self._spend(f"the budget of {budget.epochs} epochs is spent")
         if budget.target is not None and best <= budget.target and self.spent is None:
             self.reached_by = number
-            self._spend(f"trial {number} reached the target, {TARGET_METRIC} {best:.4f}")
+            self._spend(f"trial {number} reached the target, {OBJECTIVE} {best:.4f}")
 
     def trial_ended(self, value: float | None) -> None:
         """Count the end of a trial and its best value, none when it failed."""
@@ -126,10 +126,10 @@ def target(text: str) -> float:
         BadInputError: when it is of another metric, or no number.
     """
     name, _, value = text.partition("=")
-    if name != TARGET_METRIC:
+    if name != OBJECTIVE:
         raise BadInputError(
-            f"--target is of {TARGET_METRIC}, which a search minimises, not of {name!r}; "
-            f"such as {TARGET_METRIC}=0.70"
+            f"--target is of {OBJECTIVE}, which a search minimises, not of {name!r}; "
+            f"such as {OBJECTIVE}=0.70"
         )
     try:
         number = float(value)

@@ -4,7 +4,7 @@ from dlf.command import BadInputError
 from dlf.config import Config
 from search.spaces.space import Space
 from search.study.samplers import SamplerName
-from search.study.schedulers import SchedulerName, Stopping
+from search.study.schedulers import HALVING, SchedulerName, Stopping
 
 
 def default_scheduler(sampler: SamplerName) -> SchedulerName:
@@ -47,16 +47,16 @@ def refuse_senseless(
             f"--scheduler none stops no trial, so {flag} has no effect; leave it out, or take "
             "another --scheduler"
         )
-    if stopping.scheduler == "median" and reduction_given:
+    if stopping.scheduler not in HALVING and reduction_given:
         raise BadInputError(
-            "--scheduler median has no rungs, so --reduction has no effect; leave it out, or take "
-            "--scheduler asha"
+            f"--scheduler {stopping.scheduler} has no rungs, so --reduction has no effect; leave "
+            "it out, or take --scheduler asha"
         )
     if scheduler_given or grace_given or reduction_given:
         _refuse_a_rule_without_effect(stopping, max_epochs)
     if sampler in ("gp", "qmc"):
         _refuse_lacking_parameters(sampler, space, paper, base)
-    halving = stopping.scheduler in ("asha", "hyperband") and stopping.can_stop(max_epochs)
+    halving = stopping.scheduler in HALVING and stopping.can_stop(max_epochs)
     if sampler == "gp" and halving:
         raise BadInputError(
             f"--sampler gp learns from complete trials alone, and {stopping.scheduler} completes "

@@ -10,6 +10,15 @@ from dlf.config import Config, Value
 from dlf.text.source import TextSource
 from search.spaces.space import Space
 from search.trial.data import TrialData
+from tracking.run_names import (
+    DATASET_DIGEST_TAG,
+    MAX_EPOCHS_TAG,
+    REPLICATES_TAG,
+    STUDY_DIGEST_TAG,
+    TEXT_ENCODER_REVISION_TAG,
+    TEXT_ENCODER_TAG,
+    TEXT_TAG,
+)
 
 PAPER_TRIAL = 0
 """the number of the trial that has the paper's configuration, in every study"""
@@ -99,18 +108,18 @@ class StudyIdentity(BaseModel):
     def tags(self) -> dict[str, str]:
         """Return what tracking says of the study."""
         return {
-            "dlf.dataset_digest": self.dataset_digest,
-            "dlf.study_digest": self.digest,
-            "dlf.text": self.text.way,
-            "dlf.max_epochs": str(self.max_epochs),
-            "dlf.training.replicates": str(self.replicates),
+            DATASET_DIGEST_TAG: self.dataset_digest,
+            STUDY_DIGEST_TAG: self.digest,
+            TEXT_TAG: self.text.way,
+            MAX_EPOCHS_TAG: str(self.max_epochs),
+            REPLICATES_TAG: str(self.replicates),
         } | self._encoder_tags()
 
     def _encoder_tags(self) -> dict[str, str]:
         encoder = self.text.encoder
         if encoder is None:
             return {}
-        return {"dlf.text_encoder": encoder.name, "dlf.text_encoder_revision": encoder.revision}
+        return {TEXT_ENCODER_TAG: encoder.name, TEXT_ENCODER_REVISION_TAG: encoder.revision}
 
 
 def _shown(text: TextSource) -> str:

@@ -27,6 +27,7 @@ from tracking.output import Output
 from tracking.passwords import without_password
 
 JOURNAL_FILE = "journal.log"
+"""the Optuna study, unless `--storage` names a database"""
 _IDENTITY, _KEY, _SETTINGS = "identity", "key", "settings"
 _DRIVER = "driver"
 """the mark of the driver that wrote to the study last"""

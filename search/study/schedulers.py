@@ -19,6 +19,9 @@ SchedulerName = Literal["asha", "hyperband", "median", "none"]
 SCHEDULERS: tuple[SchedulerName, ...] = get_args(SchedulerName)
 """the first is the default"""
 
+HALVING: tuple[SchedulerName, ...] = ("asha", "hyperband")
+"""those with rungs, at each of which one trial in `reduction` goes on"""
+
 MEDIAN_TRIALS = 5
 """complete trials that came as far as the epoch in question; of fewer there is no median"""
 

@@ -7,6 +7,7 @@ import optuna
 from optuna.trial import TrialState as OptunaState
 
 from dlf.command import WorkFailedError
+from dlf.metrics import BEST_OBJECTIVE
 from search.study.identity import PAPER_TRIAL
 from search.study.records import (
     NOTES,
@@ -24,7 +25,7 @@ from tracking.mlflow_recorder import MlflowRecorder
 from tracking.onlooker import Onlooker
 from tracking.progress import Best, Bounds, Past, Progress
 from tracking.records import Ending, Summary
-from tracking.run_names import BEST_OBJECTIVE
+from tracking.run_names import BEST_TRIAL_TAG, COUNT_TAG_PREFIX
 
 
 def console_of(
@@ -60,11 +61,11 @@ def _best_of(study: optuna.Study) -> Best | None:
 def summary_of(study: optuna.Study) -> Summary:
     """Return what tracking says of the study in the end."""
     counts = count_states(own_trials(study))
-    tags = {f"dlf.{state}": str(count) for state, count in counts.items()}
+    tags = {f"{COUNT_TAG_PREFIX}{state}": str(count) for state, count in counts.items()}
     finished = finished_trials(study)
     if not finished:
         return Summary(ending=Ending.FAILED, tags=tags)
-    tags["dlf.best_trial"] = str(finished[0].number)
+    tags[BEST_TRIAL_TAG] = str(finished[0].number)
     best = {BEST_OBJECTIVE: finished[0].value}
     return Summary(ending=Ending.FINISHED, tags=tags, metrics=best)
 

@@ -37,6 +37,7 @@ from search.trial.seeds import search_seed
 from tracking.records import Outcome, TrialState
 
 BEST_FILE = "best.yaml"
+"""the best configuration so far"""
 
 
 class StudyTrials(TrialSource):

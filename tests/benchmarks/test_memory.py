@@ -3,26 +3,19 @@
 import os
 from pathlib import Path
 
-from benchmarks.memory import (
-    CLIPS,
-    STEPS,
-    WIDTHS,
-    Growth,
-    Memory,
-    growths,
-    make_data,
-    memory_of,
-)
+from benchmarks.memory import CLIPS, SIZES, STEPS, Growth, growths, make_data
+from benchmarks.process_memory import memory_of
 from dlf.data import open_split, read_manifest
 
 
 def test_the_data_is_mosei_in_small(tmp_path: Path) -> None:
-    make_data(tmp_path, 300)
+    valid = round(300 * CLIPS["valid"] / CLIPS["train"])
+    test = round(300 * CLIPS["test"] / CLIPS["train"])
+    assert make_data(tmp_path, 300) == 300 + valid + test
     clips = read_manifest("mosei", tmp_path).clips
-    assert clips.train == 300
-    assert clips.valid == round(300 * CLIPS["valid"] / CLIPS["train"])
+    assert (clips.train, clips.valid, clips.test) == (300, valid, test)
     train = open_split("mosei", tmp_path, "train")
-    assert train.text.values.shape == (300 * STEPS, WIDTHS.text)
+    assert train.text.values.shape == (300 * STEPS, SIZES.widths.text)
     assert set(train.audio.lengths) == {STEPS}
 
 
@@ -39,16 +32,15 @@ def test_pages_of_the_dataset_are_counted_apart(tmp_path: Path) -> None:
 
 
 def test_the_growth_of_every_step_is_told_and_held_against_what_is_required() -> None:
-    own = {1: 1_000_000_000, 2: 1_400_000_000, 4: 2_480_000_000}
-    found = growths({count: Memory(size, 7, count) for count, size in own.items()})
-    assert [(g.fewer, g.more, g.bytes_per_trial, g.within) for g in found] == [
-        (1, 2, 400e6, True),
-        (2, 4, 540e6, False),
-        (1, 4, 1480e6 / 3, True),
+    found = growths({1: 1_000_000_000, 2: 1_400_000_000, 4: 2_480_000_000})
+    assert [(g.fewer, g.more, g.mb_per_trial, g.within) for g in found] == [
+        (1, 2, 400, True),
+        (2, 4, 540, False),
+        (1, 4, 1480 / 3, True),
     ]
     assert [str(growth) for growth in found] == [
         "from 1 to 2, each further trial: 381 MiB (400 MB), within the 500 MB required",
         "from 2 to 4, each further trial: 515 MiB (540 MB), NOT within the 500 MB required",
         "from 1 to 4, each further trial: 470 MiB (493 MB), within the 500 MB required",
     ]
-    assert Growth(1, 2, 500e6).within
+    assert Growth(fewer=1, more=2, mb_per_trial=500).within

@@ -1,7 +1,5 @@
 """The benchmark of the search: its table of curves, the worlds fitted to it, and its replays."""
 
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,21 +8,17 @@ import optuna
 import pytest
 from optuna.trial import TrialState as OptunaState
 
+from benchmarks import record_curves, replay, search_efficiency, strategies
+from benchmarks.curve_table import CurveTable
+from benchmarks.curve_worlds import GaussianProcess, World, cross_validate
+from benchmarks.search_efficiency import SearchEfficiency, Spread
+from benchmarks.strategies import DEFAULT
 from dlf.training.training import EpochRecord
 from search.study.budget import Budget
 from search.study.schedulers import Stopping
 from tests.support.simulation import EPOCHS, SimulatedSearch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import record_curves
-import replay
-import search_efficiency
-from curve_table import CurveTable
-from curve_worlds import GaussianProcess, World, cross_validate
-
 NEVER = Stopping(scheduler="none")
-DEFAULT = search_efficiency.DEFAULT
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +28,7 @@ def table() -> CurveTable:
 
 @pytest.fixture(scope="module")
 def world(table: CurveTable) -> World:
-    _, surrogate = search_efficiency.fitted()
+    _, surrogate = strategies.fitted()
     return World(surrogate, table, seed=0)
 
 
@@ -101,7 +95,7 @@ def test_a_world_has_the_recorded_curves_and_its_own_elsewhere(
     curve = world.curve(other)
     assert (np.diff(curve) <= 0).all()
     assert world.curve(other).tolist() == curve.tolist()
-    _, surrogate = search_efficiency.fitted()
+    _, surrogate = strategies.fitted()
     assert World(surrogate, table, seed=1).curve(other).tolist() != curve.tolist()
 
 
@@ -161,50 +155,42 @@ def test_rays_rule_counts_those_that_came_before() -> None:
 
 
 def test_on_the_table_a_search_that_stops_nothing_finds_the_best() -> None:
-    one = search_efficiency.on_table("random, none", seed=1)
+    one = strategies.on_table("random, none", seed=1)
     assert one.missed == 0
     assert one.spent == 41 * 12
     assert 1 <= one.epochs <= one.spent
-    stopped = search_efficiency.on_table("one epoch, best three", seed=1)
+    stopped = strategies.on_table("one epoch, best three", seed=1)
     assert stopped.spent == 41 + 3 * 11
 
 
 def test_a_spread_holds_its_statistic_and_says_when_it_is_infinite() -> None:
-    value, low, high = search_efficiency.spread_of([1.0, 2.0, 3.0, np.inf, np.inf], np.median)
-    assert (value, low, high) == (3.0, 1.0, None)
+    spread = Spread.of([1.0, 2.0, 3.0, np.inf, np.inf], np.median)
+    assert spread == Spread(value=3.0, low=1.0, high=None)
+    assert spread.shown(0) == "3 (1 to never)"
 
 
-def test_the_json_and_the_text_have_every_strategy(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    kept = [DEFAULT, "random, none", "one epoch, best three"]
+def test_the_record_and_the_text_have_every_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = [DEFAULT, "random, none", "one epoch, best three"]
     for name in ("STRATEGIES", "ON_THE_TABLE"):
-        searches = getattr(search_efficiency, name)
-        chosen = {key: search for key, search in searches.items() if key in kept}
-        monkeypatch.setattr(search_efficiency, name, chosen)
-    monkeypatch.setattr(search_efficiency, "BUDGETS", (30, 60))
-    monkeypatch.setattr(search_efficiency, "LONGEST", 80)
-    monkeypatch.setattr(search_efficiency, "DRAWS", 200)
-    found = json.loads(json.dumps(search_efficiency.summary(2, map)))
-    assert list(found) == [
-        "table",
-        "surrogate",
-        "seeds",
-        "target",
-        "best_of_table",
-        "worlds",
-        "table_only",
-    ]
-    assert found["table"]["random_trials"] >= 40
-    assert found["target"][1] <= found["target"][0] <= found["target"][2]
-    assert list(found["worlds"]) == kept
-    for one in found["worlds"].values():
-        assert list(one["best_mae"]) == list(one["gain"]) == ["30", "60"]
-        assert len(one["epochs_to_target"]) == 3
-        assert 0 <= one["never"] <= 2
-    assert found["worlds"][DEFAULT]["gain"]["60"] == [0, 0, 0]
-    assert found["worlds"]["one epoch, best three"]["gain"]["60"] != [0, 0, 0]
-    assert list(found["table_only"]) == kept[1:]
-    lines = "\n".join(search_efficiency.text_of(found))
-    for name in kept:
+        searches = {k: v for k, v in getattr(strategies, name).items() if k in chosen}
+        for module in (strategies, search_efficiency):
+            monkeypatch.setattr(module, name, searches)
+    for module in (strategies, search_efficiency):
+        monkeypatch.setattr(module, "BUDGETS", (30, 60))
+    monkeypatch.setattr(strategies, "LONGEST", 80)
+    monkeypatch.setattr(strategies, "DRAWS", 200)
+    measured = search_efficiency.measure(2, map)
+    assert SearchEfficiency.model_validate_json(measured.model_dump_json()) == measured
+    assert measured.table.random_trials >= 40
+    target = measured.target
+    assert target.low <= target.value <= target.high
+    assert list(measured.worlds) == chosen
+    for one in measured.worlds.values():
+        assert list(one.best_mae) == list(one.gain) == [30, 60]
+        assert 0 <= one.never <= 2
+    assert measured.worlds[DEFAULT].gain[60] == Spread(value=0, low=0, high=0)
+    assert measured.worlds["one epoch, best three"].gain[60] != Spread(value=0, low=0, high=0)
+    assert list(measured.table_only) == chosen[1:]
+    lines = "\n".join(measured.lines())
+    for name in chosen:
         assert lines.count(f"\n{name}  ") == (2 if name == DEFAULT else 3)

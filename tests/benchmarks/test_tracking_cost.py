@@ -1,49 +1,43 @@
-"""The benchmark of tracking: what it prints, and that nothing in it is absurd."""
+"""The benchmark of tracking: what it measures, and that nothing in it is absurd."""
 
-import json
 import subprocess
-import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
+from benchmarks.tracking_cost import TrackingCost
+
+SMALL = ("--pairs", "1", "--epochs", "2", "--trials", "3", "--stock-trials", "1")
+
 pytestmark = pytest.mark.slow
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "tracking_cost.py"
-
-
-def run(*flags: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, SCRIPT, *flags], capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict[str, Any]:
-    small = ("--pairs", "1", "--epochs", "2", "--trials", "3", "--stock-trials", "1")
-    done = run("--json", *small)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def measured(measured_by: Callable[..., TrackingCost]) -> TrackingCost:
+    return measured_by("tracking_cost", *SMALL)
 
 
-def test_training_is_timed_with_tracking_and_without(measured: dict[str, Any]) -> None:
-    ((off, on),) = measured["epoch_seconds"]
-    assert measured["epoch_slower_by"] == [pytest.approx(on / off - 1)]
-    assert off > 0
-    assert len(measured["whole_slower_by"]) == 1
+def test_training_is_timed_with_tracking_and_without(measured: TrackingCost) -> None:
+    (pair,) = measured.pairs
+    assert min(pair.off.epoch, pair.off.whole, pair.on.epoch, pair.on.whole) > 0
+    assert measured.epoch_slower_by == pytest.approx(pair.on.epoch / pair.off.epoch - 1)
+    assert measured.whole_slower_by == pytest.approx(pair.on.whole / pair.off.whole - 1)
 
 
 def test_telling_the_recorder_takes_a_fraction_of_recording_and_of_the_stock_callback(
-    measured: dict[str, Any],
+    measured: TrackingCost,
 ) -> None:
-    recording, reports = measured["recording"], 3 * 30
-    assert recording["trials"] == 3
-    assert 0 < recording["teller"] < recording["background"]
-    assert recording["teller"] / reports < measured["stock_seconds_per_report"]
-    assert recording["megabytes"] > 0.1
+    recording = measured.recording
+    assert (recording.trials, recording.epochs) == (3, 30)
+    assert 0 < recording.teller < recording.background
+    assert recording.teller_ms_per_report == pytest.approx(1e3 * recording.teller / 90)
+    assert recording.teller_ms_per_report < measured.stock_ms_per_report
+    assert recording.megabytes > 0.1
 
 
-def test_too_few_epochs_are_refused() -> None:
-    done = run("--epochs", "1")
+def test_too_few_epochs_are_refused(
+    run_benchmark: Callable[..., "subprocess.CompletedProcess[str]"],
+) -> None:
+    done = run_benchmark("tracking_cost", "--epochs", "1")
     assert done.returncode == 2
     assert "at least 2" in done.stderr

@@ -1,47 +1,54 @@
-"""The benchmark of trials at once: what it prints, on little data."""
+"""The benchmark of trials at once: what it measures on little data, and its table."""
 
-import json
 import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import torch
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "trials_at_once.py"
+from benchmarks.trials_at_once import Throughput, TrialsAtOnce, median
+
 LITTLE = ("--clips", "64", "--epochs", "3", "--rounds", "1")
 
-pytestmark = pytest.mark.slow
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def run(*flags: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, SCRIPT, *flags], capture_output=True, text=True)
-
-
-def test_what_is_measured() -> None:
-    done = run("--json", "--at-once", "1", "2", *LITTLE)
-    assert done.returncode == 0, done.stderr
-    measured = json.loads(done.stdout.splitlines()[-1])
-    assert measured["device"] == "cpu"
-    alone, two = measured["throughput"]
-    assert (alone["at_once"], two["at_once"]) == (1, 2)
+@pytest.mark.slow
+def test_what_is_measured(measured_by: Callable[..., TrialsAtOnce]) -> None:
+    measured = measured_by("trials_at_once", "--at-once", "1", "2", *LITTLE)
+    assert (measured.device, measured.clips, measured.rounds) == ("cpu", 64, 1)
+    alone, two = measured.throughput
+    assert (alone.at_once, two.at_once) == (1, 2)
     for each in (alone, two):
-        assert each["clips_per_second"] == pytest.approx(64 * each["epochs_per_minute"] / 60)
-        assert 0.1 < each["epochs_per_minute"] < 10_000
-        assert 100 < each["megabytes"] < 4000
+        assert each.clips_per_second == pytest.approx(64 * each.epochs_per_minute / 60)
+        assert 0.1 < each.epochs_per_minute < 10_000
+        assert 100 < each.megabytes < 4000
 
 
-def test_the_table() -> None:
-    done = run("--at-once", "1", *LITTLE)
-    assert done.returncode == 0, done.stderr
-    *_, heading, line, row = done.stdout.splitlines()
-    assert heading.count("|") == line.count("|") == row.count("|") == 6
-    assert row.startswith("| 1 |")
-    assert "| 1.00 |" in row
+def throughput(at_once: int, clips_per_second: float) -> Throughput:
+    return Throughput(
+        at_once=at_once, epochs_per_minute=1, clips_per_second=clips_per_second, megabytes=700
+    )
 
 
+def test_the_table_holds_all_against_the_fewest() -> None:
+    found = [throughput(1, 200), throughput(2, 300)]
+    measured = TrialsAtOnce(device="cpu", clips=64, rounds=1, throughput=found)
+    heading, line, alone, two = measured.lines()
+    assert heading.count("|") == line.count("|") == alone.count("|") == two.count("|") == 6
+    assert alone == "| 1 | 1.0 | 200 | 1.00 | 700 MB |"
+    assert "| 1.50 |" in two
+
+
+def test_the_median_of_two_rounds_is_the_lower_one() -> None:
+    low, middle, high = (throughput(1, rate) for rate in (1, 2, 3))
+    assert median([high, low, middle]) == middle
+    assert median([high, low]) == low
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is at hand")
-def test_without_a_gpu_it_says_so() -> None:
-    done = run("--device", "cuda")
+def test_without_a_gpu_it_says_so(run_benchmark: Run) -> None:
+    done = run_benchmark("trials_at_once", "--device", "cuda")
     assert done.returncode == 2
     assert "there is no GPU that torch can use" in done.stderr

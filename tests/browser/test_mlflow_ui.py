@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dlf.metrics import BEST_OBJECTIVE
 from tests.support.browser import WatchedPage, why_no_browser
 from tests.support.mlflow_server import unused_port
 from tests.support.mlflow_ui import COMPLETE, Ui
 from tests.support.shown_study import FAILING, NAME, REASON, Shown, ui_command
 from tracking.report import REPORT_FILE
-from tracking.run_names import BEST_OBJECTIVE, CONFUSION_FILE, TRIAL_ENDINGS
+from tracking.run_names import CONFUSION_FILE
+from tracking.run_status import TRIAL_ENDINGS
 
 pytestmark = pytest.mark.slow
 

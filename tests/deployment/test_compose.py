@@ -181,6 +181,7 @@ def test_nothing_is_reported_to_anybody() -> None:
     for name in OURS:
         environment = SERVICES[name]["environment"]
         assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
+        assert environment["RAY_USAGE_STATS_REPORT_URL"] == "http://127.0.0.1:9"
         assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
         assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 

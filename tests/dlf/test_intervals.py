@@ -174,3 +174,23 @@ def test_every_resample_draws_as_many_clips() -> None:
     assert weights.shape == (RESAMPLES, CLIPS)
     assert (weights.sum(axis=1) == CLIPS).all()
     assert weights.var() == pytest.approx(1 - 1 / CLIPS, rel=0.02)
+
+
+def test_every_clip_is_drawn_as_often_as_any_other() -> None:
+    assert resampled_clips(CLIPS).mean(axis=0) == pytest.approx(1, abs=5 / np.sqrt(RESAMPLES))
+
+
+def test_the_resamples_that_all_share_cannot_be_written_to() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        resampled_clips(CLIPS)[0, 0] = 9
+
+
+def test_what_seeds_might_have_been_is_drawn_from_all_of_the_distribution() -> None:
+    """No draw of one half is a draw of the other half again."""
+    values = redrawn_means(np.tile([0.0, 1.0], (RESAMPLES, 1)))
+    assert len(np.unique(values.round(6))) == 2 * RESAMPLES
+
+
+def test_an_interval_beyond_a_range_is_cut_to_its_end() -> None:
+    assert Interval(low=2, high=3).cut_to(0, 1) == Interval(low=1, high=1)
+    assert Interval(low=-3, high=-2).cut_to(0, 1) == Interval(low=0, high=0)

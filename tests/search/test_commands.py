@@ -5,11 +5,8 @@ against each other; then it is promoted.
 """
 
 import json
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,8 +26,9 @@ from dlf.trained_model import TrainedModel
 from search.study.open_study import StudyPlace
 from search.study.records import FinishedTrial
 from search.study.summary import run_id_of
-from tests.support.commands import ROOT, Command, run
+from tests.support.commands import ROOT, Command, run, run_here
 from tests.support.promotions import FEW
+from tests.support.searches import Search
 
 TRIALS = 5
 EPOCHS = 4
@@ -146,24 +144,22 @@ def test_a_trials_configuration_is_an_artifact_that_can_be_read_back(searched: S
 
 
 @pytest.mark.slow
-def test_a_search_reads_no_test_split(searched: Searched, tiny_data: Path, tmp_path: Path) -> None:
+def test_a_search_reads_no_test_split(
+    searched: Searched, tiny_data: Path, tmp_path: Path, ray_here: None
+) -> None:
     assert searched.ask("select count(*) from metrics where key like 'test/%'") == [(0,)]
     shutil.copytree(tiny_data / "synthetic", tmp_path / "synthetic")
     next((tmp_path / "synthetic").rglob("test.arrow")).unlink()
-    done = run(
-        *("search/run.py", "--dataset", "synthetic", "--data-dir", tmp_path, "--trials", "1"),
-        *("--max-epochs", "1", "--json"),
-        cwd=tmp_path,
-    )
+    done = Search(tmp_path, tmp_path).run("--trials", 1, "--max-epochs", 1)
     assert done.code == 0, done.err
 
 
-def test_a_study_of_that_name_is_refused_and_left_alone(searched: Searched) -> None:
+def test_a_study_of_that_name_is_refused_and_left_alone(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = len(searched.study.trials)
-    done = run(
-        *("search/run.py", "--dataset", "synthetic", "--trials", "1", *searched.flags),
-        cwd=searched.folder,
-    )
+    monkeypatch.chdir(searched.folder)
+    done = search_here("--dataset", "synthetic", "--trials", "1", *searched.flags)
     assert_refused(done, "'tiny' already")
     assert len(searched.study.trials) == before
 
@@ -224,36 +220,6 @@ def test_a_dry_run_shows_the_space_and_leaves_nothing(tiny_data: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_an_interrupted_search_closes_its_study_and_says_130(
-    tiny_data: Path, tmp_path: Path
-) -> None:
-    words = ["search/run.py", "--dataset", "synthetic", "--data-dir", str(tiny_data)]
-    words += ["--trials", "500", "--max-epochs", "2", "--study", "cut"]
-    process = subprocess.Popen(
-        [sys.executable, ROOT / words[0], *words[1:]],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("["):
-            os.killpg(process.pid, signal.SIGINT)
-            break
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
-    study = StudyPlace("cut", tmp_path / "runs", None).load().study
-    assert 0 < len(study.trials) < 500
-    assert not any(trial.state.name == "FAIL" for trial in study.trials)
-    with sqlite3.connect(tmp_path / "mlflow.db") as database:
-        running = "select count(*) from runs where status = 'RUNNING'"
-        assert database.execute(running).fetchone() == (0,)
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -293,38 +259,35 @@ def test_bad_input_is_one_sentence(
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_an_output_that_cannot_be_written_leaves_no_run(tiny_data: Path, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_leaves_no_run(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
-    done = run(
-        *("search/run.py", "--dataset", "synthetic", "--data-dir", tiny_data, "--trials", "1"),
-        *("--output", "file"),
-        cwd=tmp_path,
-    )
+    monkeypatch.chdir(tmp_path)
+    words = ["--dataset", "synthetic", "--data-dir", str(tiny_data), "--trials", "1"]
+    done = search_here(*words, "--output", "file")
     assert_refused(done, "choose another --output")
     assert not (tmp_path / "mlflow.db").exists()
 
 
 @pytest.mark.slow
-def test_a_search_in_which_every_trial_fails_says_so(tiny_data: Path, tmp_path: Path) -> None:
+def test_a_search_in_which_every_trial_fails_says_so(tmp_path: Path, ray_here: None) -> None:
     content = synthetic.generate(0)
     for fields in content.values():
         fields["audio"] = fields["audio"] * np.float32(1e30)
     write_dataset(
         mmsa.clean(content), dataset="synthetic", data_dir=tmp_path, source="", source_sha256=None
     )
-    done = run(
-        *("search/run.py", "--dataset", "synthetic", "--data-dir", ".", "--trials", "2", "--json"),
-        *("--max-epochs", "1", "--storage", "sqlite:///study.db"),
-        cwd=tmp_path,
-    )
+    search = Search(tmp_path, tmp_path, storage=f"sqlite:///{tmp_path / 'study.db'}")
+    done = search.run("--trials", 2, "--max-epochs", 1, "--json")
     assert done.code == 1
-    assert done.err.startswith("no trial was completed")
-    assert len(done.err.splitlines()) == 1
+    assert done.err.splitlines()[-1].startswith("no trial was completed")
+    assert "Traceback" not in done.err
     result = json.loads(done.out)
     assert result["trials"] == {"complete": 0, "pruned": 0, "failed": 2}
     assert result["best"] is None
     assert result["baseline"] == {"value": None}
-    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+    with sqlite3.connect(tmp_path / "ml.db") as database:
         assert database.execute("select distinct status from runs").fetchall() == [("FAILED",)]
         reasons = "select count(*) from tags where key = 'dlf.failure' and value like 'NonFinite%'"
         assert database.execute(reasons).fetchone() == (2,)
@@ -332,6 +295,10 @@ def test_a_search_in_which_every_trial_fails_says_so(tiny_data: Path, tmp_path: 
 
 def test_a_process_ends_with_that_sentence_and_code(tmp_path: Path) -> None:
     assert_refused(run("search/run.py", "--dataset", "mosi", cwd=tmp_path), "--dataset synthetic")
+
+
+def search_here(*words: str) -> Command:
+    return run_here(search.run.main, str(ROOT / "search/run.py"), *words)
 
 
 def assert_refused(done: Command, said: str) -> None:

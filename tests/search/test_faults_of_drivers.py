@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,6 +80,9 @@ def test_ctrl_c_prints_the_command_that_goes_on(search: Search) -> None:
     assert "Traceback" not in err
     assert set(search.states) - {"COMPLETE", "RUNNING", "WAITING"} == set()
     assert search.audit() == []
+    with sqlite3.connect(search.folder / "ml.db") as database:
+        running = "select count(*) from runs where status = 'RUNNING'"
+        assert database.execute(running).fetchone() == (0,)
     (printed,) = [line for line in err.splitlines() if line.startswith("go on with: ")]
     words = shlex.split(printed.partition(":")[2])
     assert words[0] == sys.executable

@@ -15,7 +15,7 @@ import ray
 
 import search.run
 from search.engine.run_trials import run_trials
-from search.engine.trainable import WORKPLACE, DLFTrainable, Workplace
+from search.engine.trainable import DLFTrainable, Workplace
 from search.trial.data import OpenedData
 from tests.support.commands import ROOT
 from tests.support.searches import Search, run_here, wait_until
@@ -43,11 +43,11 @@ class PretendedMeter:
 class PretendedTrainable(DLFTrainable):
     """Trains on the CPU, and begins to once as many as are meant to are there."""
 
-    def setup(self, config: dict[str, Any], carried: OpenedData | None = None) -> None:
-        workplace = Workplace.model_validate_json(config[WORKPLACE])
+    def setup(
+        self, config: dict[str, Any], workplace: Workplace, carried: OpenedData | None = None
+    ) -> None:
         on_cpu = workplace.resources.model_copy(update={"gpus_per_trial": 0.0})
-        workplace = workplace.model_copy(update={"resources": on_cpu})
-        super().setup({**config, WORKPLACE: workplace.model_dump_json()}, carried)
+        super().setup(config, workplace.model_copy(update={"resources": on_cpu}), carried)
 
     def step(self) -> dict[str, Any]:
         number = self._plan.number

@@ -15,6 +15,7 @@ from time import monotonic
 from types import TracebackType
 
 import pyte
+from pyte.screens import Char
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 60.0
@@ -127,6 +128,15 @@ class PseudoTerminal:
         while lines and not lines[-1]:
             lines.pop()
         return lines
+
+    @property
+    def cells(self) -> list[list[Char]]:
+        """The screen with its colours, row by row."""
+        columns = range(self._screen.columns)
+        return [
+            [self._screen.buffer[row][column] for column in columns]
+            for row in range(self._screen.lines)
+        ]
 
     @property
     def cursor(self) -> tuple[int, int, bool]:

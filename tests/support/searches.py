@@ -1,6 +1,5 @@
 """Searches of the tiny dataset, in this process or in one of their own, and what they left."""
 
-import io
 import json
 import os
 import signal
@@ -9,10 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unittest.mock import patch
 
 import optuna
@@ -24,11 +23,10 @@ import search.audit
 import search.run
 import search.status
 import tracking.sync
-from dlf.command import run_command
 from search.engine.run_trials import run_trials
 from search.engine.trainable import DLFTrainable
 from search.study.open_study import StudyPlace
-from tests.support.commands import ROOT, Command
+from tests.support.commands import ROOT, Command, run_here
 from tests.support.small_models import SMALL_VALUES
 from tracking.journal import TRACKING_FILE
 
@@ -154,27 +152,6 @@ class Search(NamedTuple):
         yield
         thread.join()
         assert not failures, failures[0]
-
-
-def run_here(main: Callable[[], int], *words: str) -> Command:
-    """Run a command of ours in this process, as its own would."""
-    out, err = io.StringIO(), io.StringIO()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    code: Any = None
-    with (
-        patch.object(sys, "argv", list(words)),
-        patch("dlf.data.store._test_split_sealed", False),
-        redirect_stdout(out),
-        redirect_stderr(err),
-    ):
-        try:
-            run_command(main)
-        except SystemExit as left:
-            code = left.code
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-    return Command(code, out.getvalue(), err.getvalue())
 
 
 def clear_ray() -> None:

@@ -22,7 +22,7 @@ def test_a_dead_server_is_known_soon_and_in_one_sentence(
     started = time.monotonic()
     with pytest.raises(BadInputError) as error:
         MlflowRecorder(location, study, journal_file).ready()
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     assert str(error.value) == (
         f"the tracking store {location.uri} cannot be used: Connection refused"
     )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.artist import Artist
 
+from dlf.metrics import OBJECTIVE, TRAIN_MAE, loss_name
 from tracking.figures.sheet import (
     BLUE,
     DARK,
@@ -27,7 +28,6 @@ from tracking.figures.ticks import (
     log_range,
     log_ticks,
 )
-from tracking.run_names import OBJECTIVE
 
 
 class Style(NamedTuple):
@@ -39,16 +39,16 @@ class Style(NamedTuple):
 
 
 ERRORS = {
-    "train/mae": Style("training", GREY, "s"),
+    TRAIN_MAE: Style("training", GREY, "s"),
     OBJECTIVE: Style("validation", BLUE, "o"),
 }
 LOSSES = {
-    "loss/total": Style("total", DARK, "o"),
-    "loss/task": Style("task", BLUE, "s"),
-    "loss/reconstruction": Style("reconstruction", GREEN, "^"),
-    "loss/specific": Style("specific", ORANGE, "v"),
-    "loss/margin": Style("margin", PURPLE, "D"),
-    "loss/orthogonality": Style("orthogonality", SKY, "X"),
+    loss_name("total"): Style("total", DARK, "o"),
+    loss_name("task"): Style("task", BLUE, "s"),
+    loss_name("reconstruction"): Style("reconstruction", GREEN, "^"),
+    loss_name("specific"): Style("specific", ORANGE, "v"),
+    loss_name("margin"): Style("margin", PURPLE, "D"),
+    loss_name("orthogonality"): Style("orthogonality", SKY, "X"),
 }
 
 MOST_MARKERS = 40

@@ -1,4 +1,4 @@
 """The report of a study: one page that needs no network, made of records that are handed in."""
 
 REPORT_FILE = "report.html"
-"""its name in the folder of a study"""
+"""a study's: its report, one page that needs no network"""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from dlf.config import LAMBDAS
 from tracking.records import Record
 from tracking.report import style
 from tracking.report.axes import Axis, axis_of, shown
@@ -15,15 +16,13 @@ from tracking.report.records import Parameter, ReportedTrial, StudyReport
 from tracking.report.style import figure, frame_of, points, tell_of_hidden
 from tracking.report.thinning import POINTS, thinned
 
+WEIGHTS = frozenset(LAMBDAS.values())
+"""those of which magnitudes count, so that they get a log axis"""
+
 REGULARISERS: Mapping[str, str] = {
-    "lambda_r": "weight of the reconstruction loss",
-    "lambda_s": "weight of the specific loss",
-    "lambda_m": "weight of the margin loss",
-    "lambda_o": "weight of the orthogonality loss",
+    **{weight: f"weight of the {name} loss" for name, weight in LAMBDAS.items()},
     "margin": "margin of the margin loss",
 }
-WEIGHTS = frozenset(REGULARISERS) - {"margin"}
-"""those of which magnitudes count, so that they get a log axis"""
 
 REACHED_BY = 0.9
 """the share of trials that have come as far as the epoch at which all are compared"""

@@ -1,7 +1,5 @@
 """Files that are refused: one sentence each, and the dataset stored earlier stays as it was."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -12,19 +10,19 @@ import pytest
 
 from dlf.command import BadInputError
 from dlf.data import mmsa, read_manifest
+from dlf.data.__main__ import main
 from dlf.data.location import import_file
 from dlf.data.published import PUBLISHED, Published
 from dlf.data.split import SPLITS
 from dlf.data.store import verify_split
+from tests.support.commands import Command, run_here
 
-ROOT = Path(__file__).parents[3]
 Content = dict[str, dict[str, Any]]
 
 
-def import_by_command(source: Path, data_dir: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dlf.data", "import", "--dataset", "mosi"]
-    command += ["--source", str(source), "--data-dir", str(data_dir)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+def import_by_command(source: Path, data_dir: Path) -> Command:
+    words = ["dlf.data", "import", "--dataset", "mosi"]
+    return run_here(main, *words, "--source", str(source), "--data-dir", str(data_dir))
 
 
 def with_value(split: str, key: str, place: Any, value: Any) -> Callable[[Content], None]:
@@ -94,8 +92,8 @@ def test_the_earlier_dataset_stays(
     if fault == "cut short":
         bad.write_bytes(bad.read_bytes()[:-1000])
     done = import_by_command(bad, data)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("bad.pkl ")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith("bad.pkl ")
     assert read_manifest("mosi", data) == former
     for name in SPLITS:
         verify_split("mosi", data, name)

@@ -1,7 +1,6 @@
 """The command line as a user runs it: what it prints, and one sentence for bad input."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from dlf.data import read_manifest
+from dlf.data.__main__ import main
+from dlf.data.location import synthesize
+from tests.support.commands import Command, run_here
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dlf.data", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+def run(*arguments: object) -> Command:
+    return run_here(main, "dlf.data", *map(str, arguments))
 
 
 def test_import_and_info(content: Any, feature_file: Callable[..., Path], tmp_path: Path) -> None:
@@ -23,14 +24,14 @@ def test_import_and_info(content: Any, feature_file: Callable[..., Path], tmp_pa
     content["train"]["regression_labels"] = [-3, 0.4, 0.6, 0.5]
     source = feature_file(content, protocol=2)
     done = run("import", "--dataset", "mosi", "--source", source, "--data-dir", tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "mosi: train 4, valid 3, test 2 clips\n" in done.stdout
-    assert "non-finite values replaced by zero: audio 1, vision 0\n" in done.stdout
-    assert f"written to {tmp_path}/mosi, digest " in done.stdout
+    assert (done.code, done.err) == (0, "")
+    assert "mosi: train 4, valid 3, test 2 clips\n" in done.out
+    assert "non-finite values replaced by zero: audio 1, vision 0\n" in done.out
+    assert f"written to {tmp_path}/mosi, digest " in done.out
 
     next(tmp_path.rglob("test.arrow")).unlink()
     shown = run("info", "--dataset", "mosi", "--data-dir", tmp_path)
-    assert (shown.returncode, shown.stderr) == (0, "")
+    assert (shown.code, shown.err) == (0, "")
     for line in (
         "clips       train 4, valid 3, test 2\n",
         "widths      text 6, audio 5, vision 4\n",
@@ -41,14 +42,38 @@ def test_import_and_info(content: Any, feature_file: Callable[..., Path], tmp_pa
         "  +0       2  ########################################\n",
         "  +2       0\n",
     ):
-        assert line in shown.stdout
+        assert line in shown.out
 
 
 def test_synthesize_and_info(tmp_path: Path) -> None:
     done = run("synthesize", "--data-dir", tmp_path, "--seed", 3)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.code, done.err) == (0, "")
     shown = run("info", "--dataset", "synthetic", "--data-dir", tmp_path)
-    assert "source      synthesized, seed 3, sha256 none\n" in shown.stdout
+    assert "source      synthesized, seed 3, sha256 none\n" in shown.out
+
+
+def test_a_file_is_imported_under_any_name(
+    content: Any, feature_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = feature_file(content)
+    done = run("import", "--dataset", "ch-sims", "--source", source, "--data-dir", tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert "ch-sims: train 4, valid 3, test 2 clips\n" in done.out
+    assert "searches begin with that for MOSI\n" in done.out
+    shown = run("info", "--dataset", "ch-sims", "--data-dir", tmp_path)
+    assert f"dataset     ch-sims in {tmp_path}/ch-sims\n" in shown.out
+
+
+def test_synthesize_writes_a_feature_file_that_import_reads(tmp_path: Path) -> None:
+    stored, source = tmp_path / "stored", tmp_path / "demo.pkl"
+    written = run("synthesize", "--pickle", source, "--seed", 3, "--data-dir", stored)
+    assert (written.code, written.out) == (0, f"written to {source}\n")
+    assert not stored.exists()
+    done = run("import", "--dataset", "demo", "--source", source, "--data-dir", stored)
+    assert done.code == 0, done.err
+    synthesize(stored, seed=3)
+    demo, same = read_manifest("demo", stored), read_manifest("synthetic", stored)
+    assert demo.digest == same.digest
 
 
 IMPORT = ("import", "--dataset", "mosi", "--source")
@@ -59,7 +84,12 @@ IMPORT = ("import", "--dataset", "mosi", "--source")
     [
         ((), "required: COMMAND"),
         (("export",), "synthesize"),
-        (("info", "--dataset", "sims"), "mosei"),
+        (("info", "--dataset", "sims", "--data-dir", "nowhere"), "import --dataset sims --source"),
+        (("info", "--dataset", "MOSI"), "'MOSI' is no name of a dataset, which has lower-case"),
+        (("info", "--dataset", "../mosi"), "'../mosi' is no name of a dataset"),
+        (("import", "--dataset", "-x", "--source", "x"), "--dataset"),
+        (("synthesize", "--pickle", "."), ". is a folder; --pickle takes a file"),
+        (("synthesize", "--pickle", "nowhere/demo.pkl"), "nowhere/demo.pkl cannot be written: No"),
         (("info", "--dataset", "mosi", "--data-dir", "nowhere"), "python -m dlf.data import"),
         (("info", "--dataset", "synthetic", "--data-dir", "nowhere"), "dlf.data synthesize"),
         (("import", "--dataset", "synthetic", "--source", "x"), "mosei"),
@@ -85,8 +115,8 @@ def test_a_misfit_names_the_file(
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], words: str) -> None:
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert words in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert done.out == ""
+    assert words in done.err
+    assert done.err.count("\n") == 1
+    assert "Traceback" not in done.err

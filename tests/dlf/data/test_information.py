@@ -1,8 +1,6 @@
 """What `info` tells, for a person and for a program."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +8,12 @@ import numpy as np
 import pytest
 
 from dlf.data import mmsa, read_manifest, synthetic
+from dlf.data.__main__ import main
 from dlf.data.encoded import Encoding, EncodingFolder
 from dlf.data.information import gather
 from dlf.data.page import render
 from dlf.data.store import write_dataset
-
-ROOT = Path(__file__).parents[3]
+from tests.support.commands import Command, run_here
 
 
 def store(content: dict[str, Any], data_dir: Path) -> None:
@@ -24,15 +22,9 @@ def store(content: dict[str, Any], data_dir: Path) -> None:
     )
 
 
-def info(data_dir: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dlf.data", "info", "--dataset", "synthetic", *flags]
-    return subprocess.run(
-        [*command, "--data-dir", str(data_dir)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
+def info(data_dir: Path, *flags: str) -> Command:
+    words = ["dlf.data", "info", "--dataset", "synthetic", *flags, "--data-dir", str(data_dir)]
+    return run_here(main, *words)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +79,8 @@ def test_an_encoding_that_was_broken_off_is_told(tmp_path: Path) -> None:
 
 def test_json_is_for_programs(data_dir: Path) -> None:
     done = info(data_dir, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
+    assert (done.code, done.err) == (0, "")
+    told = json.loads(done.out)
     assert told["manifest"]["clips"] == {"train": 256, "valid": 80, "test": 120}
     assert told["warnings"] == []
     assert told["encoded"] == []
@@ -109,8 +101,8 @@ def test_a_video_in_two_splits_is_warned_of(tmp_path: Path) -> None:
     content["valid"]["id"][0] = content["train"]["id"][0].partition("$_$")[0] + "$_$99"
     store(content, tmp_path)
     done = info(tmp_path)
-    assert done.returncode == 0
-    assert "warning: 1 videos have clips in more than one split" in done.stdout
+    assert done.code == 0
+    assert "warning: 1 videos have clips in more than one split" in done.out
 
 
 def test_leaked_labels_are_warned_of(tmp_path: Path) -> None:
@@ -129,5 +121,5 @@ def test_damage_is_told_before_anything_else(tmp_path: Path) -> None:
     damaged[len(damaged) // 2] ^= 1
     file.write_bytes(damaged.tobytes())
     done = info(tmp_path)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "valid.arrow is missing or damaged; store the dataset again with: " in done.stderr
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "valid.arrow is missing or damaged; store the dataset again with: " in done.err

@@ -8,6 +8,7 @@ import pytest
 
 from dlf.command import BadInputError
 from dlf.data import open_split, prepare_dataset
+from dlf.data.location import import_file
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,22 @@ def test_no_source_is_told_with_the_way_to_get_one(tmp_path: Path) -> None:
     )
 
 
-def test_an_unknown_dataset_lists_the_known(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="sims is no dataset; there are: mosi, mosei, synth"):
+def test_a_dataset_that_was_never_imported_lists_those_there_are(
+    content: Any, feature_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    import_file("meld", feature_file(content), tmp_path)
+    with pytest.raises(BadInputError) as refusal:
         prepare_dataset("sims", tmp_path)
+    assert str(refusal.value) == (
+        f"sims is not stored in {tmp_path}; there are: mosi, mosei, synthetic, meld; a feature "
+        "file is stored under this name with: "
+        f"python -m dlf.data import --dataset sims --source FILE --data-dir {tmp_path}"
+    )
+
+
+def test_a_dataset_of_ones_own_is_opened_by_its_name(
+    content: Any, feature_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    manifest = import_file("ch-sims_2", feature_file(content), tmp_path)
+    assert prepare_dataset("ch-sims_2", tmp_path) == manifest
+    assert len(open_split("ch-sims_2", tmp_path, "train")) == 4

@@ -4,7 +4,6 @@ import hashlib
 import pickle
 import subprocess
 import sys
-import time
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -91,11 +90,8 @@ def large_dataset(dataset: CleanDataset, clips: int, steps: int, width: int) -> 
 def test_opening_copies_no_features(content: Any, tmp_path: Path) -> None:
     write(large_dataset(clean(content), clips=2000, steps=40, width=100), tmp_path)
     allocated = pa.total_allocated_bytes()
-    start = time.perf_counter()
     split = open_split("mosi", tmp_path, "train")
-    elapsed = time.perf_counter() - start
     assert pa.total_allocated_bytes() == allocated
-    assert elapsed < 0.1
     for modality in MODALITIES:
         values = split[modality].values
         assert values.shape == (80_000, 100)

@@ -154,3 +154,7 @@ class TestHeads:
     def test_steps_are_padded_by_little(self, steps: int) -> None:
         assert steps <= padded_steps(steps, CPU) <= max(16, steps + 3)
         assert padded_steps(padded_steps(steps, CPU), CPU) == padded_steps(steps, CPU)
+
+    @pytest.mark.parametrize("steps", [3, 5, 17])
+    def test_on_a_gpu_no_step_is_padded(self, steps: int) -> None:
+        assert padded_steps(steps, torch.device("cuda")) == steps

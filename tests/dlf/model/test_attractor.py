@@ -81,6 +81,32 @@ def test_on_its_own_no_modality_is_special(tiny_config: Config) -> None:
         torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_on_its_own_every_modality_has_a_memory_of_its_own(tiny_config: Config, moved: int) -> None:
+    attractor, each = attractor_of(OwnAttractor, tiny_config), stacked(features_of(STEPS))
+    before = attractor(each)
+    with torch.no_grad():
+        for parameter in attractor.memories.parameters():
+            parameter[moved] *= 1.5
+    assert changed(before, attractor(each)) == {moved}
+
+
+def test_on_its_own_what_is_drawn_is_averaged(tiny_config: Config) -> None:
+    """With the same parameters everywhere, to draw from one twice is to draw from it once."""
+    twice, once = (
+        attractor_of(OwnAttractor, tiny_config, modalities)
+        for modalities in (MODALITIES, ("text", "audio"))
+    )
+    with torch.no_grad():
+        for more, fewer in zip(twice.parameters(), once.parameters(), strict=True):
+            first = more[:1].clone()
+            more.copy_(first.expand_as(more))
+            fewer.copy_(first.expand_as(fewer))
+    text, audio, _ = features_of(STEPS)
+    drawn_twice = twice(stacked([text, audio, audio]))
+    torch.testing.assert_close(drawn_twice[0], once(stacked([text, audio]))[0])
+
+
 def test_on_its_own_the_query_is_as_long_as_its_modality(tiny_config: Config) -> None:
     """The offset of the causal mask is that of the two lengths; the result is the query's end."""
     attractor, each = attractor_of(OwnAttractor, tiny_config), features_of(STEPS)

@@ -179,3 +179,14 @@ def test_keys_and_values_are_dropped_apart() -> None:
     assert memory.values.grad is not None
     lost = (memory.values.grad[:, :, :-1] == 0).float().mean()
     assert float(lost) == pytest.approx(0.25, abs=0.05)
+
+
+def test_both_residuals_are_dropped() -> None:
+    """With nearly all of both dropped, what a layer gives is what it was given."""
+    torch.manual_seed(0)
+    encoder = Encoders(WIDTH, 2, 1, EncoderDropouts(0, [0.0], 0, 1.0)).train()
+    given = Steps(torch.randn(1, 8, 20, WIDTH), torch.full((1, 8), 20))
+    embedded = positions_of(given.values) + WIDTH**0.5 * given.values
+    expected = torch.nn.functional.layer_norm(embedded, (WIDTH,))
+    same = (encoder(given).values - expected).abs().amax(dim=-1) < 1e-4
+    assert float(same.float().mean()) > 0.8

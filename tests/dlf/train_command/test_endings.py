@@ -118,7 +118,7 @@ class TestBadInput:
             (["--config", "nowhere.yaml"], "there is no file nowhere.yaml; --config takes"),
             (["--config", "."], "is a folder; name the file in it"),
             (["--dataset", "mosi"], "mosi is not stored in"),
-            (["--dataset", "meld"], "invalid choice: 'meld'"),
+            (["--dataset", "MELD"], "'MELD' is no name of a dataset"),
             (["--seeds", "0"], "'0' is not a whole number of at least 1"),
             (["--seeds", "2", "--first-seed", str(2**32 - 1)], "leaves no room for 2 seeds"),
             (["--text", "frozen", "--text-encoder", "./none"], "there is no folder ./none"),

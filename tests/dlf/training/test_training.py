@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dlf.config import Config, Value
@@ -128,6 +129,13 @@ class TestSameAgain:
         rates = [record.learning_rate for record in resumed.epochs()]
         assert rates == [3e-3, 1.5e-3]
 
+    def test_the_best_predictions_are_restored(self, training_of: Trainings) -> None:
+        training, resumed = training_of(), training_of()
+        training.train_epoch()
+        assert training.best_predictions.any()
+        resumed.restore(training.state())
+        np.testing.assert_array_equal(resumed.best_predictions, training.best_predictions)
+
     def test_a_finished_training_stays_finished(self, training_of: Trainings) -> None:
         training = training_of(max_epochs=1)
         training.train_epoch()
@@ -136,6 +144,39 @@ class TestSameAgain:
         resumed.restore(training.state())
         assert resumed.finished
         assert list(resumed.epochs()) == []
+
+
+class TestEpochsDiffer:
+    """The seed and the number of an epoch decide what is drawn in it."""
+
+    def test_in_what_is_dropped(
+        self, training_of: Trainings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order = training_of()._train.shuffled(0, 1)
+        monkeypatch.setattr(Clips, "shuffled", lambda *_: order)
+        training = training_of(learning_rate=1e-30)
+        first, second = training.train_epoch(), training.train_epoch()
+        assert first.valid == second.valid, "nothing was learned"
+        assert first.train != second.train
+
+    def test_in_the_order_of_the_clips(
+        self, training_of: Trainings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = []
+        shuffled = Clips.shuffled
+
+        def noted(clips: Clips, seed: int, epoch: int) -> list[NDArray[np.intp]]:
+            asked.append((seed, epoch))
+            return shuffled(clips, seed, epoch)
+
+        monkeypatch.setattr(Clips, "shuffled", noted)
+        training = training_of(seed=3)
+        training.train_epoch()
+        training.train_epoch()
+        assert asked == [(3, 1), (3, 2)]
+        assert not np.array_equal(
+            *(np.concatenate(training._train.shuffled(3, epoch)) for epoch in (1, 2))
+        )
 
 
 class TestEnds:
@@ -211,6 +252,7 @@ class TestRecord:
         assert last.named()["valid/best_mae"] == min(errors)
 
         clips = Clips(valid, tiny_sizes, training.config, "cpu")
+        assert np.abs(training.best_predictions - valid.labels).mean() == min(errors)
         for weights, epoch in (
             (training.model.state_dict(), last.epoch),
             (training.best_weights, last.best_epoch),

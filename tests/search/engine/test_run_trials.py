@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import ray
 import torch
+from ray import tune
 
 from dlf.command import BadInputError
 from dlf.config import Config
@@ -20,7 +21,7 @@ from dlf.training.inference import predict
 from dlf.training.training import EpochRecord
 from search.engine.ledger import TrialLedger
 from search.engine.run_trials import run_trials
-from search.engine.trainable import PLAN, WORKPLACE, DLFTrainable, Workplace, record_of
+from search.engine.trainable import PLAN, DLFTrainable, Workplace, record_of
 from search.recording.kept_results import KeptResults
 from search.resources.allotment import Resources, fit_resources
 from search.trial.checkpoints import Checkpoints
@@ -221,11 +222,12 @@ def test_a_restored_trial_goes_on_as_if_nothing_had_happened(
     monkeypatch.setattr("dlf.data.store._test_split_sealed", False)
     workplace = workplace.model_copy(update={"checkpoints": Checkpoints(folder=tmp_path)})
     threads = torch.get_num_threads()
-    whole, first = (FolderlessTrainable(config_of(workplace)) for _ in range(2))
+    trainable = tune.with_parameters(FolderlessTrainable, workplace=workplace)
+    whole, first = (trainable(config_of()) for _ in range(2))
     straight = [whole.train() for _ in range(EPOCHS)]
     workplace.checkpoints.discard(0)
     first.train()
-    second = FolderlessTrainable(config_of(workplace, begun=True))
+    second = trainable(config_of(begun=True))
     restored = [second.train() for _ in range(EPOCHS)]
     torch.set_num_threads(threads)
     records = [
@@ -236,9 +238,9 @@ def test_a_restored_trial_goes_on_as_if_nothing_had_happened(
     assert [result["done"] for result in restored] == [False, False, True]
 
 
-def config_of(workplace: Workplace, *, begun: bool = False) -> dict[str, str]:
+def config_of(*, begun: bool = False) -> dict[str, str]:
     plan = plan_of(0, SMALL).model_copy(update={"begun": begun})
-    return {WORKPLACE: workplace.model_dump_json(), PLAN: plan.model_dump_json()}
+    return {PLAN: plan.model_dump_json()}
 
 
 @pytest.mark.usefixtures("ray_here")
@@ -285,7 +287,7 @@ def test_a_worker_seals_the_test_split(workplace: Workplace, run: Run) -> None:
 
     @ray.remote
     def read_test_split_in_a_trial() -> str:
-        FolderlessTrainable(config_of(workplace))
+        tune.with_parameters(FolderlessTrainable, workplace=workplace)(config_of())
         try:
             open_test_split("synthetic", workplace.data.data_dir)
         except SealedTestSplitError:

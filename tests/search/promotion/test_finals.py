@@ -145,6 +145,15 @@ def test_a_failure_is_named_before_the_test_split_is_opened(kept: Kept) -> None:
         finals.refuse_failures()
 
 
+def test_of_several_failures_that_of_the_first_trial_is_named(kept: Kept) -> None:
+    finals = finals_of(kept, PAPER, BEST)
+    all_plans(finals)
+    finals.end(13, failed("loss/total is nan"))
+    finals.end(10, failed("loss/task is inf"))
+    with pytest.raises(WorkFailedError, match="final seed 0: loss/task is inf; the test split"):
+        finals.refuse_failures()
+
+
 @pytest.mark.parametrize("damage", [None, b"", b"garbage of no meaning"])
 def test_a_model_that_is_gone_or_damaged_is_named(kept: Kept, damage: bytes | None) -> None:
     finals = finals_of(kept, BEST)

@@ -13,6 +13,9 @@ from search.promotion.racing import Loser, leader, losers
 from search.seeded.comparison import Comparison, compare
 from search.study.identity import PAPER_TRIAL
 
+RACES = 100
+"""simulated; benchmarks/promotion_rates.py has more of them"""
+
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
@@ -65,39 +68,20 @@ def test_evidence() -> None:
     )
 
 
-def check_the_best_stays(replicates: int) -> None:
-    rng = np.random.default_rng(0)
-    races = [race(World(rng, better={3: 0.03})).dropped for _ in range(replicates)]
-    assert sum(3 in dropped for dropped in races) <= 0.1 * replicates
-    assert sum(map(len, races)) > 0.2 * replicates, "a race that drops nobody saves nothing"
-    assert not any(PAPER_TRIAL in dropped for dropped in races)
-
-
-def check_the_paper_stays(replicates: int, searched: int | None) -> None:
-    rng = np.random.default_rng(1)
-    replaced = sum(replaces_paper(World(rng, searched=searched)) for _ in range(replicates))
-    assert replaced <= 0.1 * replicates
-
-
 def test_the_best_is_dropped_in_at_most_a_tenth_of_races() -> None:
-    check_the_best_stays(100)
+    rng = np.random.default_rng(0)
+    races = [race(World(rng, better={3: 0.03})).dropped for _ in range(RACES)]
+    assert sum(3 in dropped for dropped in races) <= 0.1 * RACES
+    assert sum(map(len, races)) > 0.2 * RACES, "a race that drops nobody saves nothing"
+    assert not any(PAPER_TRIAL in dropped for dropped in races)
 
 
 @pytest.mark.parametrize("searched", [None, 200])
 def test_an_equal_paper_is_replaced_in_at_most_a_tenth_of_promotions(searched: int | None) -> None:
     """Also where the finalists are the best of 200 trials, of which none is better than another."""
-    check_the_paper_stays(100, searched)
-
-
-@pytest.mark.slow
-def test_the_best_is_dropped_in_at_most_a_tenth_of_many_races() -> None:
-    check_the_best_stays(500)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("searched", [None, 200])
-def test_an_equal_paper_is_replaced_in_at_most_a_tenth_of_many(searched: int | None) -> None:
-    check_the_paper_stays(500, searched)
+    rng = np.random.default_rng(1)
+    replaced = sum(replaces_paper(World(rng, searched=searched)) for _ in range(RACES))
+    assert replaced <= 0.1 * RACES
 
 
 def test_a_paper_that_is_far_worse_is_replaced() -> None:

@@ -112,3 +112,16 @@ def test_words() -> None:
     assert better.describe("trial 3") == (
         "0.0250 better than trial 3 on 5 seeds, 95% interval 0.0100 to 0.0400"
     )
+
+
+@pytest.mark.parametrize(("probability", "beaten"), [(0.99, True), (0.9899, False)])
+def test_the_paper_is_beaten_from_a_probability_on(probability: float, beaten: bool) -> None:
+    """Whatever the interval says."""
+    final = Comparison(
+        difference=-0.02,
+        interval=Interval(low=-0.04, high=-0.001),
+        probability=probability,
+        seeds=5,
+    )
+    assert final.clearly_better
+    assert clearly_beats(final) is beaten

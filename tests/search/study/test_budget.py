@@ -95,3 +95,55 @@ def test_the_first_bound_that_is_met_is_the_one_that_is_told() -> None:
     keeper.epoch_trained(3, 0.6)
     assert keeper.ended_by == "the budget of 1 epochs is spent"
     assert keeper.reached_by is None
+
+
+def test_a_bound_is_met_by_what_equals_it() -> None:
+    epochs = BudgetKeeper(Budget(trials=9, epochs=2))
+    epochs.epoch_trained(0, 0.9)
+    assert epochs.spent is None
+    epochs.epoch_trained(0, 0.9)
+    assert epochs.spent == "the budget of 2 epochs is spent"
+    reached = BudgetKeeper(Budget(trials=9, target=0.7))
+    reached.epoch_trained(3, 0.7)
+    assert reached.reached_by == 3
+
+
+def test_progress_is_measured_by_the_best_of_all() -> None:
+    """A trial that is better than the last alone is none."""
+    keeper = BudgetKeeper(Budget(trials=9, patience=2))
+    for value in (0.8, 0.9, 0.7, 0.95):
+        keeper.trial_ended(value)
+    assert keeper.spent is None
+    keeper.trial_ended(0.85)
+    assert keeper.spent == "no better trial among the last 2"
+
+
+def test_a_failed_trial_does_not_count_for_patience() -> None:
+    keeper = BudgetKeeper(Budget(trials=9, patience=1))
+    keeper.trial_ended(0.8)
+    keeper.trial_ended(None)
+    assert keeper.spent is None
+
+
+def test_no_trial_is_left_where_there_were_more_than_are_wanted() -> None:
+    keeper = BudgetKeeper(Budget(trials=2))
+    left = []
+    for _ in range(3):
+        keeper.trial_asked()
+        left.append(keeper.trials_left())
+    assert left == [1, 0, 0]
+
+
+@pytest.mark.parametrize("text", ["valid/mae=inf", "valid/mae=0"])
+def test_a_target_can_be_reached_and_missed(text: str) -> None:
+    with pytest.raises(BadInputError, match="names no validation MAE"):
+        target(text)
+
+
+def test_a_bound_that_is_met_later_does_not_take_its_place() -> None:
+    now = 0.0
+    keeper = BudgetKeeper(Budget(trials=9, epochs=1, seconds=60), clock=lambda: now)
+    keeper.epoch_trained(0, 0.9)
+    now = 60.0
+    keeper.look_at_the_clock()
+    assert keeper.ended_by == "the budget of 1 epochs is spent"

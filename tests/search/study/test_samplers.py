@@ -11,6 +11,13 @@ from optuna.storages.journal import JournalFileBackend
 
 from search.study.samplers import SAMPLERS, SamplerName, make_sampler
 
+KINDS: dict[SamplerName, type[BaseSampler]] = {
+    "tpe": TPESampler,
+    "random": RandomSampler,
+    "qmc": QMCSampler,
+    "gp": GPSampler,
+}
+
 Params = dict[str, float]
 
 
@@ -39,18 +46,13 @@ def search(name: SamplerName, *, seed: int = 0, trials: int = 3, before: int = 0
     return run(study, trials + 1)[1:]
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [("tpe", TPESampler), ("random", RandomSampler), ("qmc", QMCSampler), ("gp", GPSampler)],
-)
-def test_a_name_makes_its_sampler(name: SamplerName, kind: type[BaseSampler]) -> None:
-    assert isinstance(make_sampler(name, seed=0, trials_before=0, grouped=False), kind)
-    assert name in SAMPLERS
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_name_makes_its_sampler(name: SamplerName) -> None:
+    assert type(make_sampler(name, seed=0, trials_before=0, grouped=False)) is KINDS[name]
 
 
 def test_tpe_is_the_default() -> None:
     assert SAMPLERS[0] == "tpe"
-    assert len(SAMPLERS) == 4
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -157,3 +159,31 @@ def test_tpe_comes_closer_than_chance() -> None:
         return study.best_value
 
     assert best("tpe") < best("random")
+
+
+def test_the_quasi_random_sequence_is_that_of_its_seed() -> None:
+    one, other = ([params["x"] for params in search("qmc", seed=seed)] for seed in (0, 1))
+    assert not set(one) & set(other)
+
+
+def test_trials_that_run_side_by_side_are_kept_apart() -> None:
+    """However sure the sampler is of where the best values are."""
+    study = open_study(
+        InMemoryStorage(), make_sampler("tpe", seed=0, trials_before=0, grouped=False)
+    )
+    for _ in range(30):
+        trial = study.ask()
+        study.tell(trial, abs(trial.suggest_float("x", 0, 1) - 0.5))
+    drawn = [study.ask().suggest_float("x", 0, 1) for _ in range(12)]
+    assert max(drawn) - min(drawn) > 0.5
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_seed_decides_what_comes_and_goes_as_well(name: SamplerName) -> None:
+    def drawn() -> list[Params]:
+        sampler = make_sampler(name, seed=0, trials_before=0, grouped=False)
+        study = open_study(InMemoryStorage(), sampler)
+        conditional(study, 8, 0.5)
+        return [trial.params for trial in study.trials]
+
+    assert drawn() == drawn()

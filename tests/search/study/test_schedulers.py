@@ -10,23 +10,23 @@ from search.study.schedulers import SCHEDULERS, SchedulerName, Stopping
 
 MAX_EPOCHS = 30
 
-Run = Callable[[Stopping, int], list[int]]
+Run = Callable[..., list[int]]
 
 
 @pytest.fixture
 def run() -> Run:
     """Trials one after another, the n-th always better than a share of those before it."""
 
-    def epochs_of_each(stopping: Stopping, trials: int) -> list[int]:
-        study = optuna.create_study(study_name="s", pruner=stopping.pruner(MAX_EPOCHS))
+    def epochs_of_each(stopping: Stopping, trials: int, max_epochs: int = MAX_EPOCHS) -> list[int]:
+        study = optuna.create_study(study_name="s", pruner=stopping.pruner(max_epochs))
         epochs = []
         for number in range(trials):
             trial = study.ask()
             level = (number * 0.618034) % 1
             state = optuna.trial.TrialState.COMPLETE
-            for epoch in range(1, MAX_EPOCHS + 1):
+            for epoch in range(1, max_epochs + 1):
                 trial.report(level + 1 / epoch, epoch)
-                if trial.should_prune() and epoch < MAX_EPOCHS:
+                if trial.should_prune() and epoch < max_epochs:
                     state = optuna.trial.TrialState.PRUNED
                     break
             complete = state is optuna.trial.TrialState.COMPLETE
@@ -38,7 +38,7 @@ def run() -> Run:
 
 
 def test_asha_is_the_default() -> None:
-    assert SCHEDULERS == ("asha", "hyperband", "median", "none")
+    assert SCHEDULERS[0] == "asha"
     assert Stopping() == Stopping(scheduler="asha", grace_epochs=3, reduction=3)
 
 
@@ -145,6 +145,12 @@ def test_a_rung_at_the_last_epoch_is_none() -> None:
 def test_hyperband_of_one_bracket_says_that_it_is_asha() -> None:
     assert "just ASHA" in Stopping(scheduler="hyperband").describe(8)
     assert "3 brackets" in Stopping(scheduler="hyperband").describe(30)
+
+
+def test_hyperband_of_one_bracket_stops_as_asha_does(run: Run) -> None:
+    hyperband, asha = (run(Stopping(scheduler=name), 40, 8) for name in ("hyperband", "asha"))
+    assert hyperband == asha
+    assert set(asha) == {3, 8}
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from ray import tune
 
 from dlf.config import Config
 from dlf.data import open_split, read_manifest
 from dlf.metrics import compute_metrics
 from dlf.text.source import TextSource
-from search.engine.trainable import OBJECTIVE, PLAN, WORKPLACE, DLFTrainable, Workplace
+from search.engine.trainable import OBJECTIVE, PLAN, DLFTrainable, Workplace
 from search.resources.allotment import Resources
 from search.trial.checkpoint_files import (
     CheckpointFiles,
@@ -250,13 +251,14 @@ def test_a_resumed_trial_writes_its_predictions_anew(
         data=data,
         resources=Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=1),
         checkpoints=checkpoints,
-    ).model_dump_json()
+    )
+    trainable = tune.with_parameters(DLFTrainable, workplace=place)
     threads = torch.get_num_threads()
-    reported = DLFTrainable({WORKPLACE: place, PLAN: plan.model_dump_json()}).train()
+    reported = trainable({PLAN: plan.model_dump_json()}).train()
     labels = open_split("synthetic", tiny_data, "valid").labels
     checkpoints.write_predictions(0, np.zeros((1, len(labels)), dtype=np.float32))
     resumed = plan.model_copy(update={"begun": True})
-    DLFTrainable({WORKPLACE: place, PLAN: resumed.model_dump_json()})
+    trainable({PLAN: resumed.model_dump_json()})
     torch.set_num_threads(threads)
     mended = checkpoints.read_predictions(0)
     assert mended is not None

@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tracking.report.effects import BLOCK, Effect, bins_of, effects_of, ranks, shuffles
+from tracking.report.effects import (
+    BLOCK,
+    SHUFFLES,
+    Effect,
+    bins_of,
+    effects_of,
+    ranks,
+    shuffles,
+)
 
 TRIALS = 120
 
@@ -104,3 +112,70 @@ def test_shuffles_keep_to_their_blocks() -> None:
 
 def test_equal_values_share_a_rank_and_ranks_are_about_zero() -> None:
     assert ranks(np.array([5.0, 1.0, 5.0, 9.0])) == pytest.approx([0, -0.375, 0, 0.375])
+
+
+def test_no_effect_is_surer_than_there_are_shuffles() -> None:
+    rising = effect_of(lambda row: row["weight"])
+    assert rising.trend == rising.shape == 1 / (SHUFFLES + 1)
+    assert effect_of(lambda _: 0.0, seed=1).trend > 0.05
+
+
+@pytest.mark.parametrize(("share", "clear"), [(0.0025, True), (0.003, False)])
+def test_an_effect_is_clear_by_half_of_what_chance_is_allowed(share: float, clear: bool) -> None:
+    assert Effect(trials=100, needed=20, trend=share).has_trend is clear
+    assert Effect(trials=100, needed=20, shape=share).has_shape is clear
+    assert not Effect(trials=100, needed=20).has_trend
+    assert not Effect(trials=100, needed=20).has_shape
+
+
+def test_a_bin_has_the_quartiles_of_its_trials() -> None:
+    values = np.array([1.0] * 5 + [2.0] * 5)
+    first, second = bins_of(values, np.arange(10.0))
+    assert (first.quartiles, first.median) == ((1, 3), 2)
+    assert (second.quartiles, second.median) == ((6, 8), 7)
+
+
+def test_an_objective_that_never_varies_goes_with_nothing() -> None:
+    rows = [{"weight": float(i % 7)} for i in range(40)]
+    found = effects_of(["weight"], rows, [0.7] * 40)["weight"]
+    assert (found.correlation, found.trend) == (0, 1)
+
+
+def test_a_parameter_of_some_trials_is_held_against_what_those_came_to() -> None:
+    draw = np.random.default_rng(0)
+    weights, noise = draw.random(TRIALS), draw.random(TRIALS)
+    rows: list[dict[str, Any]] = [
+        {"other": 0.5, "weight": w} if i % 2 else {"other": 0.5} for i, w in enumerate(weights)
+    ]
+    reached = [w if i % 2 else n for i, (w, n) in enumerate(zip(weights, noise, strict=True))]
+    found = effects_of(["weight"], rows, reached)["weight"]
+    assert found.trials == TRIALS // 2
+    assert found.correlation == pytest.approx(1, abs=0.05)
+
+
+def test_time_that_comes_and_goes_is_taken_out() -> None:
+    """The middle trials are the best, and have other weights; within a time there is nothing."""
+    middle = np.linspace(-1, 1, TRIALS) ** 2
+    for seed in range(5):
+        draw = np.random.default_rng(seed)
+        weight, reached = (middle + 0.2 * draw.normal(size=TRIALS) for _ in range(2))
+        found = effects_of(["weight"], [{"weight": w} for w in weight], list(reached))["weight"]
+        assert found.correlation == pytest.approx(0, abs=0.2)
+
+
+def test_what_another_parameter_explains_is_taken_out_on_any_scale() -> None:
+    for seed in range(5):
+        draw = np.random.default_rng(seed)
+        common = draw.random(TRIALS)
+        weight, reached = (common + 0.1 * draw.normal(size=TRIALS) for _ in range(2))
+        rows = [
+            {"weight": w, "other": float(np.exp(20 * c))}
+            for w, c in zip(weight, common, strict=True)
+        ]
+        found = effects_of(["weight"], rows, list(reached))["weight"]
+        assert found.correlation == pytest.approx(0, abs=0.25)
+
+
+def test_a_value_at_the_border_of_two_bins_is_of_the_higher_one() -> None:
+    values = np.arange(1.0, 22.0)
+    assert [each.trials for each in bins_of(values, values)] == [10, 11]

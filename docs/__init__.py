@@ -1,0 +1,1 @@
+"""The documentation: its pages, and the modules that build and check it."""

@@ -1,0 +1,1 @@
+"""The tables of the reference, one module each, whose `table` function returns Markdown."""

@@ -1,0 +1,72 @@
+"""A search on a terminal of its own, and one moment of it as a piece of HTML."""
+
+import re
+from html import escape
+from itertools import groupby
+from pathlib import Path
+
+from pyte.screens import Char
+
+from tests.support.pseudo_terminal import PseudoTerminal
+
+COLUMNS, ROWS = 88, 26
+COLORS = {
+    "default": "#d7dce2",
+    "black": "#6b7480",
+    "red": "#f2777a",
+    "green": "#8fce8f",
+    "brown": "#e8c36a",
+    "blue": "#7fb2e5",
+    "magenta": "#c99bd6",
+    "cyan": "#79c9c4",
+    "white": "#ffffff",
+}
+DONE = re.compile(r"(\d+) of \d+ trials done")
+PACE = 3
+"""trials between two looks, each of which waits for a minute at most"""
+PROGRAM = "import runpy, sys; sys.argv = {words}; runpy.run_path({script!r}, run_name='__main__')"
+
+
+def search_on_terminal(script: Path, words: list[str], *, shown: str, at: int, trials: int) -> str:
+    """Run a search to its end, and return its terminal as it was after so many trials.
+
+    Args:
+        script: `search/run.py`.
+        words: its command line.
+        shown: the command as a reader would type it.
+        at: how many trials were done at the moment that is kept.
+        trials: how many there are.
+    """
+    frame = ""
+    with PseudoTerminal(COLUMNS, ROWS) as terminal:
+        terminal.run(PROGRAM.format(words=[str(script), *words], script=str(script)))
+        for done in [*range(1, at, PACE), at, *range(at + PACE, trials, PACE)]:
+            terminal.until(lambda lines, done=done: trials_done(lines) >= done)  # type: ignore[misc]
+            if done == at:
+                frame = html_of(terminal, shown)
+        terminal.wait()
+    return frame
+
+
+def trials_done(lines: list[str]) -> int:
+    """Return how many trials a live view says are done; after its end, as many as there can be."""
+    found = [int(match[1]) for line in lines if (match := DONE.search(line))]
+    return max(found, default=0)
+
+
+def html_of(terminal: PseudoTerminal, command: str) -> str:
+    """Return the screen, the command above it, as the lines of a `pre`."""
+    lines = [_line(cells) for cells in terminal.cells]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return "\n".join([f"<b>$ {escape(command)}</b>", *lines])
+
+
+def _line(cells: list[Char]) -> str:
+    pieces = []
+    for (color, bold), run in groupby(cells, key=lambda cell: (cell.fg, cell.bold)):
+        text = escape("".join(cell.data for cell in run))
+        shade = COLORS.get(color, f"#{color}")
+        weight = ";font-weight:bold" if bold else ""
+        pieces.append(f'<span style="color:{shade}{weight}">{text}</span>')
+    return "".join(pieces)
