@@ -28,7 +28,9 @@ test: $(INSTALLED)  ## run the tests, but for the slow ones: faults of whole sea
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(INSTALLED)  ## run all tests, with their coverage of dlf/ and search/ by branches
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov --cov-report= --durations=40
+	$(BIN)/coverage report --include='dlf/*' --fail-under=90
+	$(BIN)/coverage report --include='search/*' --fail-under=90
 
 lint: $(INSTALLED)  ## check style, formatting and types
 	$(BIN)/ruff check

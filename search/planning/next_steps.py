@@ -16,7 +16,10 @@ def look_command(location: TrackingLocation) -> str:
         return f"open {location.shown}"
     if location.database_file == PROJECT / "mlflow.db" and Path.cwd() == PROJECT:
         return "make ui"
-    return shlex.join([this_python(), "-m", "mlflow", "ui", "--backend-store-uri", location.uri])
+    # MLflow's own program reports its use, unless it is told not to.
+    quiet = "MLFLOW_DISABLE_TELEMETRY=true"
+    ui = [this_python(), "-m", "mlflow", "ui", "--backend-store-uri", location.uri]
+    return f"{quiet} {shlex.join(ui)}"
 
 
 def promote_command(study: str, flags: Mapping[str, str | Path | None]) -> str:

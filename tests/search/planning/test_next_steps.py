@@ -32,7 +32,7 @@ def test_in_the_project_the_default_store_is_opened_by_make(
 def test_elsewhere_the_store_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = shlex.split(look_command(resolve(None)))
-    assert words[0] == sys.executable
+    assert words[:2] == ["MLFLOW_DISABLE_TELEMETRY=true", sys.executable]
     assert words[-1] == f"sqlite:///{tmp_path}/mlflow.db"
     assert look_command(resolve("http://me:secret@host:5000")) == "open http://me:***@host:5000"
 
