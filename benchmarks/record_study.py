@@ -23,7 +23,7 @@ from benchmarks.page import write_page
 from benchmarks.recorded import RESULTS, Recorded
 from benchmarks.studies import STUDY_PREFIX, OnTest, PromotionFigures, StudyFigures
 from dlf.command import EXIT_DONE, BadInputError, run_command
-from search.planning.request import DEFAULT_EPOCHS
+from dlf.training.request import DEFAULT_EPOCHS
 from search.promotion.plan import PLAN_FILE, RESULT_FILE, PromotionPlan
 from search.promotion.result import FinalistResult, PromotionResult, TestResult
 from search.study.identity import PAPER_TRIAL

@@ -39,6 +39,16 @@ class CommandParser(argparse.ArgumentParser):
         raise BadInputError(f"{message} ({self.prog} --help lists what there is)")
 
 
+def add_json_flag(parser: CommandParser) -> None:
+    """Add the flag of commands whose result programs read."""
+    parser.add_argument(
+        "--json",
+        dest="json_only",
+        action="store_true",
+        help="print one JSON object in the end, and nothing else",
+    )
+
+
 def one_line(error: BaseException) -> str:
     """Return what an error says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -17,7 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from dlf.command import EXIT_DONE, BadInputError, CommandParser, reason_of, run_command
+from dlf.command import (
+    EXIT_DONE,
+    BadInputError,
+    CommandParser,
+    add_json_flag,
+    reason_of,
+    run_command,
+)
 from dlf.data import SPLITS, Split, mmsa
 from dlf.data.unpickler import load_pickle
 from dlf.serving.predictor import Predictions, Predictor
@@ -67,7 +74,7 @@ def main() -> int:
     summary = Summary(
         output=str(arguments.output), clips={each.split.name: len(each.split) for each in predicted}
     )
-    print(summary.model_dump_json() if arguments.json else summary.describe())
+    print(summary.model_dump_json() if arguments.json_only else summary.describe())
     return EXIT_DONE
 
 
@@ -108,7 +115,7 @@ def argument_parser() -> CommandParser:
     add("--source", type=Path, required=True, metavar="FILE", help="such as aligned_50.pkl")
     add("--output", type=Path, required=True, metavar="FILE", help="a Parquet file to write")
     add("--split", nargs="+", choices=SPLITS, metavar="NAME", help="left out: all there are")
-    add("--json", action="store_true", help="print one JSON object instead")
+    add_json_flag(parser)
     return parser
 
 

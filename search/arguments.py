@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from dlf.command import BadInputError, CommandParser, positive_int
+from dlf.command import BadInputError, CommandParser, add_json_flag, positive_int
 from tracking.arguments import add_output_flag, add_tracking_flag
 from tracking.output import Output
 
@@ -75,12 +75,7 @@ def add_training_flags(parser: CommandParser) -> None:
         help="HOST:PORT of a Ray cluster's head; left out: $RAY_ADDRESS, else this machine alone",
     )
     add("--max-concurrent", type=positive_int, metavar="N", help="left out: as many as fit")
-    add(
-        "--json",
-        dest="json_only",
-        action="store_true",
-        help="print one JSON object at the end, and nothing else",
-    )
+    add_json_flag(parser)
     add("--dry-run", action="store_true", help="say what would be done, and train nothing")
 
 

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from pydantic import BaseModel, ConfigDict
 
-from dlf.command import EXIT_DONE, EXIT_FAILED, CommandParser, run_command
+from dlf.command import EXIT_DONE, EXIT_FAILED, CommandParser, add_json_flag, run_command
 from search.arguments import add_study_flags
 from search.engine.tune_log import TuneTrial, read_tune_log
 from search.study.open_study import OpenStudy, StudyPlace
@@ -59,7 +59,7 @@ def argument_parser() -> CommandParser:
     )
     add_study_flags(parser)
     add_tracking_flag(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    add_json_flag(parser)
     return parser
 
 
@@ -75,7 +75,7 @@ def main() -> int:
         recorded_trials(resolve(args.tracking_uri), opened.key),
         journaled_trials(place.folder / TRACKING_FILE),
     )
-    print(audit.model_dump_json() if args.json else audit.describe())
+    print(audit.model_dump_json() if args.json_only else audit.describe())
     return EXIT_FAILED if audit.differences else EXIT_DONE
 
 

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from pydantic import BaseModel, ConfigDict
 
-from dlf.command import EXIT_DONE, BadInputError, CommandParser, run_command
+from dlf.command import EXIT_DONE, BadInputError, CommandParser, add_json_flag, run_command
 from dlf.config import Value
 from search.arguments import add_study_flags
 from search.study.budget import shown_duration
@@ -106,7 +106,7 @@ def argument_parser() -> CommandParser:
     add = parser.add_argument
     add_study_flags(parser)
     add("--trial", type=int, metavar="N", help="show all about one trial instead")
-    add("--json", action="store_true", help="print one JSON object instead")
+    add_json_flag(parser)
     return parser
 
 
@@ -119,7 +119,7 @@ def main() -> int:
         print(describe_trial(opened, args.trial))
         return EXIT_DONE
     status = status_of(opened, place)
-    print(status.model_dump_json() if args.json else status.describe())
+    print(status.model_dump_json() if args.json_only else status.describe())
     return EXIT_DONE
 
 

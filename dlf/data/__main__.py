@@ -9,7 +9,8 @@ python -m dlf.data info --dataset mosi --data-dir data
 import sys
 from pathlib import Path
 
-from dlf.command import EXIT_DONE, CommandParser, run_command, seed_int
+from dlf.command import EXIT_DONE, CommandParser, add_json_flag, run_command, seed_int
+from dlf.data.arguments import add_data_dir_flag
 from dlf.data.information import gather, shared_video_warning
 from dlf.data.location import import_file, synthesize
 from dlf.data.manifest import Manifest, dataset_folder
@@ -31,7 +32,7 @@ def main() -> int:
         _report(synthesize(arguments.data_dir, arguments.seed), arguments.data_dir)
     else:
         information = gather(arguments.dataset, arguments.data_dir)
-        print(information.model_dump_json() if arguments.json else render(information))
+        print(information.model_dump_json() if arguments.json_only else render(information))
     return EXIT_DONE
 
 
@@ -74,11 +75,9 @@ def argument_parser() -> CommandParser:
     showing.add_argument(
         "--dataset", type=dataset_name, required=True, metavar="NAME", help=DATASET_NAMES
     )
-    showing.add_argument("--json", action="store_true", help="print one JSON object instead")
+    add_json_flag(showing)
     for command in (importing, generating, showing):
-        command.add_argument(
-            "--data-dir", type=Path, default=Path("data"), metavar="DIR", help="the data folder"
-        )
+        add_data_dir_flag(command)
     return parser
 
 

@@ -6,9 +6,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from dlf.command import MAX_SEED, BadInputError, CommandParser, positive_int, seed_int
+from dlf.command import (
+    MAX_SEED,
+    BadInputError,
+    CommandParser,
+    add_json_flag,
+    positive_int,
+    seed_int,
+)
 from dlf.configuration_file import NAMED_CONFIGURATION
 from dlf.data import DATASET_NAMES, dataset_name
+from dlf.data.arguments import add_data_dir_flag
 from dlf.text.arguments import add_text_flags
 from dlf.text.source import TextWay
 
@@ -62,13 +70,7 @@ def argument_parser() -> CommandParser:
     add = parser.add_argument
     add("--config", required=True, metavar="FILE", help=NAMED_CONFIGURATION)
     add("--dataset", type=dataset_name, required=True, metavar="NAME", help=DATASET_NAMES)
-    add(
-        "--data-dir",
-        type=Path,
-        default=Path("data"),
-        metavar="DIR",
-        help="the folder of all datasets",
-    )
+    add_data_dir_flag(parser)
     add("--seeds", type=positive_int, default=1, metavar="S", help="how many")
     add("--first-seed", type=seed_int, default=0, metavar="N", help="the others follow it")
     add(
@@ -86,12 +88,7 @@ def argument_parser() -> CommandParser:
         metavar="DIR",
         help="the folder of the models; left out: trained/, with the dataset and the time",
     )
-    add(
-        "--json",
-        dest="json_only",
-        action="store_true",
-        help="print one JSON object at the end, and nothing else",
-    )
+    add_json_flag(parser)
     return parser
 
 

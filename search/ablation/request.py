@@ -8,17 +8,18 @@ from dlf.command import BadInputError, CommandParser, positive_int
 from dlf.config import Config
 from dlf.configuration_file import NAMED_CONFIGURATION, read_configuration
 from dlf.data import DATASET_NAMES, GENERATED, Manifest, dataset_name, open_split
+from dlf.data.arguments import add_data_dir_flag
 from dlf.text.arguments import add_text_flags
 from dlf.text.choice import choose_text
 from dlf.text.source import TextSource, TextWay
 from dlf.text.tokens import has_words
+from dlf.training.request import DEFAULT_EPOCHS
 from search.ablation.ablation import AblationPlan
 from search.arguments import TrainingRequest, add_training_flags
 from search.resources.allotment import Resources
 from search.seeded.seed_flags import several_seeds
 
 DEFAULT_SEEDS = 3
-DEFAULT_EPOCHS = 30
 
 
 class AblationRequest(TrainingRequest):
@@ -49,13 +50,7 @@ def argument_parser() -> CommandParser:
         metavar="NAME",
         help=f"{DATASET_NAMES}; may be left out with --resume",
     )
-    add(
-        "--data-dir",
-        type=Path,
-        default=Path("data"),
-        metavar="DIR",
-        help="the folder of all datasets",
-    )
+    add_data_dir_flag(parser)
     add(
         "--config",
         metavar="FILE",

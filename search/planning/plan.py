@@ -11,7 +11,8 @@ from dlf.presets import preset
 from dlf.text.choice import choose_text
 from dlf.text.source import TextSource
 from dlf.text.tokens import has_words
-from search.planning.request import DEFAULT_EPOCHS, DEFAULT_TRIALS, SearchRequest
+from dlf.training.request import DEFAULT_EPOCHS
+from search.planning.request import DEFAULT_TRIALS, SearchRequest
 from search.resources.allotment import Resources
 from search.spaces.fixed_values import parse_fixed_values
 from search.spaces.largest import largest_of

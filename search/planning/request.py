@@ -7,16 +7,17 @@ from pathlib import Path
 
 from dlf.command import BadInputError, CommandParser, count_int, positive_int, seed_int
 from dlf.data import DATASET_NAMES, dataset_name
+from dlf.data.arguments import add_data_dir_flag
 from dlf.metrics import OBJECTIVE
 from dlf.text.arguments import add_text_flags
 from dlf.text.source import TextWay
+from dlf.training.request import DEFAULT_EPOCHS
 from search.arguments import SharedRequest, add_shared_flags
 from search.study.budget import duration, target
 from search.study.samplers import SAMPLERS, SamplerName
 from search.study.schedulers import SCHEDULERS, SchedulerName
 
 DEFAULT_TRIALS = 20
-DEFAULT_EPOCHS = 30
 DEFAULT_CHECKPOINTS = 5
 
 
@@ -69,13 +70,7 @@ def argument_parser() -> CommandParser:
         metavar="NAME",
         help=f"{DATASET_NAMES}; may be left out with --resume",
     )
-    add(
-        "--data-dir",
-        type=Path,
-        default=Path("data"),
-        metavar="DIR",
-        help="the folder of all datasets",
-    )
+    add_data_dir_flag(parser)
     add("--study", metavar="NAME", help="left out: the dataset and the time")
     add("--resume", action="store_true", help="go on with a study, or extend it")
     add(

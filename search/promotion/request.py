@@ -1,12 +1,12 @@
 """What the command line of a promotion asks for, and the plan that it makes of a study."""
 
-from pathlib import Path
 from uuid import uuid4
 
 from pydantic import ValidationError
 
 from dlf.command import BadInputError, CommandParser, positive_int
 from dlf.config import Config
+from dlf.data.arguments import add_data_dir_flag
 from dlf.trained_model import ModelCard
 from search.arguments import SharedRequest, add_shared_flags
 from search.promotion.finalists import PAPER_EPOCHS, choose_finalists
@@ -46,13 +46,7 @@ def argument_parser() -> CommandParser:
     )
     add = parser.add_argument
     add("--study", required=True, metavar="NAME", help="as its search has printed it")
-    add(
-        "--data-dir",
-        type=Path,
-        default=Path("data"),
-        metavar="DIR",
-        help="the folder of all datasets",
-    )
+    add_data_dir_flag(parser)
     add(
         "--top",
         type=positive_int,

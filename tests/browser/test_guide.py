@@ -12,7 +12,7 @@ from tracking.mlflow_connection import connect
 
 pytestmark = pytest.mark.slow
 
-GUIDE = PROJECT / "docs" / "compare.md"
+GUIDE = PROJECT / "docs" / "how-to" / "compare.md"
 FILTERS = re.findall(r"^\| `((?:attributes|metrics|tags)\..+?)` \|", GUIDE.read_text(), re.M)
 PICTURES = sorted(GUIDE.parent.glob("images/*.png"))
 LARGEST, WIDEST = 250_000, 1280
