@@ -7,11 +7,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help search ui tracked test test-all lint format docs bench pictures rehearse licences audit \
+.PHONY: help install search ui tracked test test-all lint format docs bench pictures rehearse licences audit \
 	clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## set up .venv, with all that is needed to use this and to work on it
 
 search: $(INSTALLED)  ## search the synthetic dataset: 20 trials in a few minutes
 	$(BIN)/python search/run.py --dataset synthetic --trials 20 --max-epochs 6
@@ -61,7 +63,7 @@ audit: $(INSTALLED)  ## ask PyPI for known vulnerabilities of what constraints.t
 	$(BIN)/python -m tests.supply.audit
 
 clean:  ## remove the environment and all caches; data, studies and tracking stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/_build *.egg-info
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build docs/_build *.egg-info
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): this takes some minutes, once"

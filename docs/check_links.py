@@ -12,10 +12,12 @@ LinkChecker reads as nobody what root has built; addresses on the network are no
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING, AnyStr
 from urllib.parse import unquote, urlsplit
 
 from markdown_it import MarkdownIt
@@ -24,6 +26,9 @@ from mdit_py_plugins.anchors import anchors_plugin
 
 from dlf.command import EXIT_DONE, CommandParser, WorkFailedError, run_command
 from docs.generated import MARK, table
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead, SupportsWrite
 
 PROJECT = Path(__file__).parents[1]
 PAGES = PROJECT / "docs" / "_build" / "html"
@@ -35,6 +40,11 @@ class Pages(SimpleHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Keep silent."""
+
+    def copyfile(self, source: "SupportsRead[AnyStr]", outputfile: "SupportsWrite[AnyStr]") -> None:
+        """Send a file; LinkChecker hangs up on one as soon as it has seen what it is."""
+        with suppress(BrokenPipeError):
+            super().copyfile(source, outputfile)
 
 
 def main() -> int:

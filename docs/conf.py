@@ -28,6 +28,9 @@ myst_update_mathjax = False
 # The lexer of terminal sessions gives up on a quotation that goes over several lines.
 suppress_warnings = ["misc.highlighting_failure"]
 
+copybutton_prompt_text = "$ "
+copybutton_line_continuation_character = "\\"
+
 smartquotes = False
 html_theme = "furo"
 html_static_path = ["_static"]

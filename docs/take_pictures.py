@@ -41,7 +41,7 @@ OVERVIEW_SIZE: "ViewportSize" = {"width": 1640, "height": 720}
 OVERVIEW = """
 <body style="margin:0;background:#e9ecf0;display:flex;gap:24px;padding:24px;align-items:flex-start">
 <pre style="margin:0;background:#1d232a;color:#d7dce2;padding:20px;border-radius:8px;
-font:14px/1.45 'DejaVu Sans Mono',monospace;width:740px;min-height:632px;box-sizing:border-box"
+font:14px/1.45 'DejaVu Sans Mono',monospace;width:740px;min-height:672px;box-sizing:border-box"
 >{frame}</pre>
 <img src="{report}" style="width:828px;height:672px;object-fit:cover;object-position:top;
 border-radius:8px;box-shadow:0 1px 4px #0004">
@@ -92,10 +92,9 @@ def _server(folder: Path) -> Iterator[str]:
 def _search(folder: Path, address: str) -> None:
     """Search on a terminal, and keep a moment of it beside what the search leaves."""
     script = PROJECT / "search" / "run.py"
-    places = {"--data-dir": folder / "data", "--output": folder / "runs", "--tracking-uri": address}
-    words = [*SEARCH, *(str(word) for flag in places.items() for word in flag)]
+    words = [*SEARCH, "--tracking-uri", address]
     shown = f"python search/run.py {shlex.join(SEARCH[:-2])}"
-    frame = search_on_terminal(script, words, shown=shown, at=MOMENT, trials=TRIALS)
+    frame = search_on_terminal(script, words, folder, shown=shown, at=MOMENT, trials=TRIALS)
     (folder / TERMINAL_FILE).write_text(frame, encoding="utf-8")
 
 

@@ -41,6 +41,7 @@ from search.study.samplers import make_sampler
 from search.study.starting_points import copy_trials, enqueue
 from search.study.summary import faults_of, result_of, summary_of
 from search.study.trials import StudyTrials
+from tracking.console import say_on_stderr
 from tracking.first_contact import FirstContact
 from tracking.location import TrackingLocation, resolve
 from tracking.records import Summary
@@ -171,7 +172,11 @@ def begin(plan: SearchPlan, place: StudyPlace, former: OpenStudy | None) -> Open
         opened = place.take_up(former, plan.identity, plan.settings)
     study, space = opened.study, plan.identity.space
     if plan.warm_start is not None:
-        copy_trials(plan.warm_start, study, plan.identity)
+        copied, left_out = copy_trials(plan.warm_start, study, plan.identity)
+        name = plan.warm_start.study.study_name
+        say_on_stderr(
+            f"{copied} trials of {name!r} are learned from; {left_out} do not fit in here"
+        )
     enqueue(study, plan.identity, plan.enqueued)
     before = study.get_trials(deepcopy=False)
     study.sampler = make_sampler(

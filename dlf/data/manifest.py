@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dlf.command import BadInputError
-from dlf.data.names import GENERATED
+from dlf.data.names import GENERATED, why_no_name
 from dlf.modalities import PerModality, Statistics
 
 FORMAT = 2
@@ -78,7 +78,13 @@ class Manifest(Record):
 
 
 def dataset_folder(dataset: str, data_dir: Path | str) -> Path:
-    """Return the folder that holds a dataset's manifest, and a folder of Arrow files."""
+    """Return the folder that holds a dataset's manifest, and a folder of Arrow files.
+
+    Raises `BadInputError` for what is no name of a dataset, such as a path out of the folder.
+    """
+    reason = why_no_name(dataset)
+    if reason is not None:
+        raise BadInputError(reason)
     return Path(data_dir) / dataset
 
 

@@ -15,13 +15,21 @@ DATASET_NAMES = f"{', '.join(KNOWN_DATASETS)}, or the name that a file was impor
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
+def why_no_name(text: str) -> str | None:
+    """Return why a dataset cannot be called so, or none where it can."""
+    if _NAME.fullmatch(text):
+        return None
+    return (
+        f"{text!r} is no name of a dataset, which has lower-case letters, digits, - and _, "
+        "begins with a letter or digit and has 63 characters at most"
+    )
+
+
 def dataset_name(text: str) -> str:
     """Parse the name of a dataset, for argparse's `type`."""
-    if not _NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no name of a dataset, which has lower-case letters, digits, - and _, "
-            "begins with a letter or digit and has 63 characters at most"
-        )
+    reason = why_no_name(text)
+    if reason is not None:
+        raise argparse.ArgumentTypeError(reason)
     return text
 
 

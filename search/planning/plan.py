@@ -113,15 +113,16 @@ def _identity(
     request: SearchRequest, manifest: Manifest, text: TextSource, former: OpenStudy | None
 ) -> StudyIdentity:
     paper = preset(PAPER, manifest.dataset)
-    if former is not None and request.space is None and not request.fixed:
-        base, space = former.identity.base, former.identity.space
-    else:
-        fixed = parse_fixed_values(request.fixed, paper)
-        base = paper.with_values(fixed)
-        space = Space.chosen(request.space or "default", text.way)
-        if fixed.keys() & space.parameters.keys():
-            space = space.without(fixed)
     known = None if former is None else former.identity
+    before = {} if known is None else known.fixed
+    fixed = before | parse_fixed_values(request.fixed, paper.with_values(before))
+    base = paper.with_values(fixed)
+    if known is None or request.space is not None:
+        space = Space.chosen(request.space or "default", text.way)
+    else:
+        space = known.space
+    if fixed.keys() & space.parameters.keys():
+        space = space.without(fixed)
     return StudyIdentity(
         dataset=manifest.dataset,
         dataset_digest=manifest.digest,

@@ -15,7 +15,7 @@ from dlf.training.request import DEFAULT_EPOCHS
 from search.arguments import SharedRequest, add_shared_flags
 from search.study.budget import duration, target
 from search.study.samplers import SAMPLERS, SamplerName
-from search.study.schedulers import SCHEDULERS, SchedulerName
+from search.study.schedulers import SCHEDULERS, SchedulerName, Stopping
 
 DEFAULT_TRIALS = 20
 DEFAULT_CHECKPOINTS = 5
@@ -137,12 +137,30 @@ def _add_search(add: Callable[..., argparse.Action]) -> None:
         metavar="KEY=VALUE",
         help="fix a value of the configuration; may be given again and again",
     )
+    rule = Stopping()
     add("--sampler", choices=SAMPLERS, help="left out: tpe")
-    add("--scheduler", choices=SCHEDULERS, help="what stops trials early; left out: asha")
-    add("--grace-epochs", type=positive_int, metavar="N", help="before a trial may be stopped")
-    add("--reduction", type=positive_int, metavar="N", help="one in N goes on at every rung")
     add(
-        "--replicates", type=positive_int, metavar="S", help="seeds of a trial, which is their mean"
+        "--scheduler",
+        choices=SCHEDULERS,
+        help="what stops trials early; left out: asha, or with --sampler gp median",
+    )
+    add(
+        "--grace-epochs",
+        type=positive_int,
+        metavar="N",
+        help=f"before a trial may be stopped; left out: {rule.grace_epochs}",
+    )
+    add(
+        "--reduction",
+        type=positive_int,
+        metavar="N",
+        help=f"one in N goes on at every rung; left out: {rule.reduction}",
+    )
+    add(
+        "--replicates",
+        type=positive_int,
+        metavar="S",
+        help="seeds of a trial, which is their mean; left out: 1",
     )
     add(
         "--allow-duplicates", action="store_true", help="train a configuration again if drawn again"

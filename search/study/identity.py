@@ -46,6 +46,16 @@ class StudyIdentity(BaseModel):
         """The SHA-256 that names this identity."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    @property
+    def fixed(self) -> dict[str, Value]:
+        """The values that the user fixed otherwise than the paper has them."""
+        paper = self.paper.values()
+        return {
+            name: value
+            for name, value in self.base.values().items()
+            if value is not None and value != paper[name]
+        }
+
     def data_in(self, data_dir: Path) -> TrialData:
         """Return the data of the study's trials, in a data folder."""
         return TrialData(

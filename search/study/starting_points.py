@@ -1,11 +1,12 @@
 """What a study is given to begin with: configurations of a file, and trials of another study."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import yaml
+from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
-from optuna.trial import create_trial
 
 from dlf.command import BadInputError, one_line
 from dlf.config import Config
@@ -69,6 +70,13 @@ def refuse_incompatible(source: OpenStudy, identity: StudyIdentity) -> None:
             f"the study {source.study.study_name!r} cannot warm-start this one: its "
             f"{' and '.join(name.replace('_', ' ') for name in different)} is not the same"
         )
+    finished = list(_finished(source))
+    if finished and not any(_fits(config, identity) for _, config in finished):
+        raise BadInputError(
+            f"the study {source.study.study_name!r} cannot warm-start this one: none of its "
+            f"{len(finished)} finished trials lies in the space; give that study's --space and "
+            "--set, or leave --warm-start out"
+        )
 
 
 def copy_trials(source: OpenStudy, study: optuna.Study, identity: StudyIdentity) -> tuple[int, int]:
@@ -79,11 +87,8 @@ def copy_trials(source: OpenStudy, study: optuna.Study, identity: StudyIdentity)
     """
     there = {trial.user_attrs.get(COPY_OF) for trial in study.get_trials(deepcopy=False)}
     copied = left_out = 0
-    for trial in own_trials(source.study):
-        if trial.state not in (OptunaState.COMPLETE, OptunaState.PRUNED):
-            continue
-        config = source.identity.config_of(trial.number, trial.params)
-        if identity.space.outside(config, identity.base) is not None:
+    for trial, config in _finished(source):
+        if not _fits(config, identity):
             left_out += 1
             continue
         copied += 1
@@ -106,7 +111,18 @@ def copy_trials(source: OpenStudy, study: optuna.Study, identity: StudyIdentity)
     return copied, left_out
 
 
-def _rungs_of(trial: optuna.trial.FrozenTrial) -> dict[str, float]:
+def _finished(source: OpenStudy) -> Iterator[tuple[FrozenTrial, Config]]:
+    """Yield the finished trials of a study, each with what it trained."""
+    for trial in own_trials(source.study):
+        if trial.state in (OptunaState.COMPLETE, OptunaState.PRUNED):
+            yield trial, source.identity.config_of(trial.number, trial.params)
+
+
+def _fits(config: Config, identity: StudyIdentity) -> bool:
+    return identity.space.outside(config, identity.base) is None
+
+
+def _rungs_of(trial: FrozenTrial) -> dict[str, float]:
     """Return what successive halving knows a trial by, so that copies count at its rungs."""
     attributes = trial.system_attrs
     return {name: attributes[name] for name in attributes if name.startswith("completed_rung")}

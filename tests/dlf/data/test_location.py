@@ -91,3 +91,15 @@ def test_a_dataset_of_ones_own_is_opened_by_its_name(
     manifest = import_file("ch-sims_2", feature_file(content), tmp_path)
     assert prepare_dataset("ch-sims_2", tmp_path) == manifest
     assert len(open_split("ch-sims_2", tmp_path, "train")) == 4
+
+
+def test_a_path_is_no_name_of_a_dataset(
+    content: Any, feature_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = feature_file(content)
+    inside = tmp_path / "data"
+    with pytest.raises(BadInputError, match="'../x' is no name of a dataset"):
+        prepare_dataset("../x", inside)
+    with pytest.raises(BadInputError, match="'../x' is no name of a dataset"):
+        import_file("../x", source, inside)
+    assert not (tmp_path / "x").exists()

@@ -64,6 +64,33 @@ def test_a_resumed_search_takes_what_is_left_open_from_the_study(
     assert settled.identity.max_epochs == 9
 
 
+@pytest.fixture
+def wide_and_fixed(plan: Plan, tmp_path: Path) -> OpenStudy:
+    """A study on another space than the default one, in which the heads are fixed."""
+    begun = plan(*NEW, "--space", "wide", "--set", "heads=5")
+    place = StudyPlace("s", tmp_path / "runs", None)
+    place.create(begun.identity, begun.settings)
+    return place.load()
+
+
+@pytest.mark.parametrize(
+    "words", [("--set", "heads=5"), ("--space", "wide"), ("--space", "wide", "--set", "heads=5")]
+)
+def test_space_and_fixed_values_are_each_taken_from_the_study_where_they_are_left_out(
+    plan: Plan, wide_and_fixed: OpenStudy, words: tuple[str, ...]
+) -> None:
+    assert plan(*AGAIN, *words, former=wide_and_fixed).identity == wide_and_fixed.identity
+
+
+def test_another_space_keeps_what_the_study_has_fixed(
+    plan: Plan, wide_and_fixed: OpenStudy
+) -> None:
+    words = ("--space", "default", "--force-new-space")
+    settled = plan(*AGAIN, *words, former=wide_and_fixed).identity
+    assert settled.base == wide_and_fixed.identity.base
+    assert "width" not in settled.space.parameters
+
+
 def test_what_lies_outside_of_the_identity_may_change(plan: Plan, former: OpenStudy) -> None:
     words = ("--trials", "30", "--sampler", "tpe", "--scheduler", "median", "--grace-epochs", "4")
     settled = plan(*AGAIN, *words, former=former)

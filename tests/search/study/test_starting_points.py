@@ -135,6 +135,15 @@ def test_a_study_of_other_data_is_refused(
         refuse_incompatible(source.place.load(), identity)
 
 
+def test_a_study_whose_trials_all_lie_outside_is_refused(
+    simulated: SimulatedSearch, source: SimulatedSearch
+) -> None:
+    base = simulated.identity.base.with_values({"patience": 99})
+    identity = simulated.identity.model_copy(update={"base": base})
+    with pytest.raises(BadInputError, match="none of its 30 finished trials lies in the space"):
+        refuse_incompatible(source.place.load(), identity)
+
+
 def test_a_copy_is_not_trained_again(simulated: SimulatedSearch, source: SimulatedSearch) -> None:
     best = finished_trials(source.study)[0]
     simulated.source(Budget(trials=3))
