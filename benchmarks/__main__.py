@@ -5,7 +5,8 @@
     python -m benchmarks --quick                          # a rehearsal, which keeps nothing
     python -m benchmarks --page                           # the page alone, from the records
 
-Each is a process of its own, one after the other; its record goes to benchmarks/results/NAME.json,
+Each is a process of its own, one after the other, and begins when the load average of the last
+minute is below 1, or after two minutes of waiting. Its record goes to benchmarks/results/NAME.json,
 with the machine, the date, the code and the command. One that fails is told, its older record
 stays, and the others go on. Figures that rest on real transcripts are recorded by
 `python -m benchmarks.record_study` instead, since that data cannot be shipped.
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from benchmarks.environment import clean_environment
 from benchmarks.machine import Machine
 from benchmarks.measurement import Measurement
 from benchmarks.page import PAGE, write_page
@@ -32,18 +34,23 @@ from dlf.command import EXIT_DONE, WorkFailedError, run_command
 from search.trial.code_version import code_revision
 
 PROJECT = Path(__file__).absolute().parents[1]
+QUIET_LOAD = 1.0
+"""the load average below which a benchmark begins"""
+QUIET_WITHIN_S, LOOK_EVERY_S = 120.0, 2.0
 
 
 def main() -> int:
     """Run what is asked for, then write the page."""
     flags = read_flags()
-    results, page = RESULTS, PAGE
     if flags.quick:
-        folder = Path(tempfile.mkdtemp(prefix="benchmarks-"))
-        results, page = folder / "results", folder / "performance.md"
-    failed = {} if flags.page else run_all(flags.only, results, quick=flags.quick)
-    write_page(results, page)
-    print(f"written: {page}")
+        with tempfile.TemporaryDirectory() as folder:
+            failed = run_all(flags.only, Path(folder), quick=True)
+            write_page(Path(folder), Path(folder) / PAGE.name)
+        print("a rehearsal: no record and no page was kept")
+    else:
+        failed = {} if flags.page else run_all(flags.only, RESULTS, quick=False)
+        write_page(RESULTS, PAGE)
+        print(f"written: {PAGE}")
     if failed:
         told = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise WorkFailedError(f"{len(failed)} failed, and older records of them stay: {told}")
@@ -79,12 +86,13 @@ def run_one(name: str, machine: Machine, code: str, *, quick: bool) -> Recorded[
     """
     benchmark = SUITE[name]
     command = benchmark.command(name, quick=quick)
-    before, began, started = os.getloadavg()[0], now(), time.monotonic()
+    before = os.getloadavg()[0] if quick else load_when_quiet()
+    began, started = now(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, *shlex.split(command), "--json"],
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(PROJECT)},
+            env=clean_environment() | {"PYTHONPATH": str(PROJECT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -107,6 +115,14 @@ def run_one(name: str, machine: Machine, code: str, *, quick: bool) -> Recorded[
     )
 
 
+def load_when_quiet() -> float:
+    """Wait, but not for ever, until what ran before has left the load average; return that."""
+    deadline = time.monotonic() + QUIET_WITHIN_S
+    while (load := os.getloadavg()[0]) >= QUIET_LOAD and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY_S)
+    return load
+
+
 def read_flags() -> Namespace:
     """Read the command line."""
     minutes = sum(benchmark.minutes for benchmark in SUITE.values())
@@ -121,9 +137,12 @@ def read_flags() -> Namespace:
     )
     parser.add_argument("--page", action="store_true", help="run nothing, write the page anew")
     parser.add_argument(
-        "--quick", action="store_true", help="small sizes, and all into a folder of its own"
+        "--quick", action="store_true", help="small sizes; no record and no page is kept"
     )
-    return parser.parse_args()
+    flags = parser.parse_args()
+    if flags.quick and flags.page:
+        parser.error("--page writes the page of the records, and --quick has none: leave one out")
+    return flags
 
 
 if __name__ == "__main__":

@@ -90,7 +90,6 @@ class Claims(Measurement):
     searched: int = SEARCHED
     test_clips: int = TEST_CLIPS
     final_seeds: int = SEEDS
-    mean_error: float = MEAN_ERROR
     reported: Sequence[Reported]
 
     def lines(self) -> Iterator[str]:

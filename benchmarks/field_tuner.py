@@ -17,6 +17,7 @@ from benchmarks.replay import random_configurations
 from benchmarks.searched import Searched
 from dlf.config import Config
 from dlf.data import read_manifest
+from dlf.metrics import BEST_OBJECTIVE
 from dlf.text.source import TextSource
 from dlf.training.training_data import TrainingData
 from search.spaces.space import Space
@@ -33,7 +34,7 @@ def search(data_dir: Path, trials: int, max_epochs: int) -> Searched:
     epochs, seconds, best = 0, 0.0, []
     with Path(TABLE).open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow([*space.parameters, "valid/mae"])
+        table.writerow([*space.parameters, BEST_OBJECTIVE])
         for values in random_configurations(space, trials, seed=0):
             config = Config().with_values({**values, **PADDING})
             training = data.training(config, seed=1111, max_epochs=max_epochs, device="cpu")

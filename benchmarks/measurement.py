@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.environment import clean_this_process
+
 
 class Record(BaseModel):
     """A frozen part of what was measured."""
@@ -41,7 +43,11 @@ def benchmark_parser(description: str | None) -> ArgumentParser:
 
 
 def tell(measure: Callable[[], Measurement], *, as_json: bool) -> None:
-    """Measure, and print what was found; as text, with the load of the machine beside it."""
+    """Measure in the clean environment, and print what was found.
+
+    As text, with the load of the machine beside it.
+    """
+    clean_this_process()
     before = os.getloadavg()[0]
     measured = measure()
     if as_json:

@@ -15,11 +15,13 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.environment import clean_environment
 from benchmarks.made_up_data import store_made_up
 from benchmarks.measurement import Measurement, Record, benchmark_parser, tell
 from benchmarks.process_memory import Memory, memory_of
@@ -123,6 +125,7 @@ def memory_of_search(data_dir: Path, concurrent: int) -> Memory:
                 *("--cpus-per-trial", str(min(1.0, (os.cpu_count() or 1) / concurrent))),
             ],
             cwd=folder,
+            env=clean_environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -130,7 +133,8 @@ def memory_of_search(data_dir: Path, concurrent: int) -> Memory:
         try:
             return _when_settled(process, data_dir, concurrent)
         finally:
-            os.killpg(process.pid, signal.SIGINT)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
             process.wait(timeout=DEADLINE_S)
 
 

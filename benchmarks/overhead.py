@@ -67,8 +67,6 @@ class Cost(Record):
     """for which each one keeps a slot, after the first in every slot"""
     start: float
     """to the first end of a trial"""
-    whole: float
-    """of the whole run, divided by its trials"""
 
 
 class Overhead(Measurement):
@@ -86,10 +84,9 @@ class Overhead(Measurement):
 
     def lines(self) -> Iterator[str]:
         """Yield the costs of trials, then of the driver."""
-        yield "seconds, of trials without work    a trial    start    whole run per trial"
+        yield "seconds, of trials without work    a trial    start"
         for kind, cost in self.trial_seconds.items():
-            shown = f"{cost.trial:7.3f}  {cost.start:7.2f}  {cost.whole:21.3f}"
-            yield f"  {NAMES[kind]:31}  {shown}"
+            yield f"  {NAMES[kind]:31}  {cost.trial:7.3f}  {cost.start:7.2f}"
         yield from ["", *self.driver.lines(), ""]
 
 
@@ -135,11 +132,10 @@ class Ends(tune.Callback):
 
 
 def cost_of(started: float, ends: list[float]) -> Cost:
-    """Return the cost of trials that began at a time, ended at others, and are done with now."""
+    """Return the cost of trials that began at a time and ended at others."""
     return Cost(
         trial=(ends[-1] - ends[AT_ONCE - 1]) * AT_ONCE / (len(ends) - AT_ONCE),
         start=ends[0] - started,
-        whole=(time.perf_counter() - started) / len(ends),
     )
 
 
@@ -220,7 +216,6 @@ def trial_costs(flags: Namespace) -> dict[str, Cost]:
         kind: Cost(
             trial=statistics.median(cost.trial for cost in costs),
             start=statistics.median(cost.start for cost in costs),
-            whole=statistics.median(cost.whole for cost in costs),
         )
         for kind, costs in found.items()
     }

@@ -1,10 +1,12 @@
 """docs/performance.md, written from the records: no figure in it is typed by hand."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import ValidationError
 
 from benchmarks.measurement import Measurement
 from benchmarks.recorded import RESULTS, Recorded, read_record
@@ -21,12 +23,28 @@ Records = Mapping[str, Recorded[Measurement]]
 
 
 def read_records(folder: Path) -> Records:
-    """Read all records that there are: of the suite in its order, then those of studies."""
+    """Read all records that there are: of the suite in its order, then those of studies.
+
+    One that another version of the code has written is told, and left out.
+    """
     kinds: dict[str, type[Measurement]] = {name: one.measures for name, one in SUITE.items()}
     for file in sorted(folder.glob(f"{STUDY_PREFIX}*.json")):
-        kinds[file.stem] = References if file.stem == REFERENCES else StudyFigures
-    found = {name: read_record(folder, name, kind) for name, kind in kinds.items()}
+        kinds[file.stem] = StudyFigures
+    kinds[REFERENCES] = References
+    found = {name: _read(folder, name, kind) for name, kind in kinds.items()}
     return {name: record for name, record in found.items() if record is not None}
+
+
+def _read(folder: Path, name: str, kind: type[Measurement]) -> Recorded[Measurement] | None:
+    try:
+        return read_record(folder, name, kind)
+    except ValidationError:
+        print(
+            f"{folder / name}.json is no record as this code writes them, and counts as not "
+            "measured yet",
+            file=sys.stderr,
+        )
+        return None
 
 
 def environment() -> Environment:

@@ -8,11 +8,12 @@ the result of its last promotion; the data itself is not needed. Run it on the m
 study, for that is what is recorded as its machine, and give the `--code` where this checkout is not
 what ran it. `--seconds` is the wall time of the search as its own `--json` has it, the sum of all
 runs where it was resumed; left out, it is the time from the begin of the first trial to the end of
-the last, pauses included.
+the last, pauses included. What a study does not remember belongs into the `--remark`: budgets other
+than its trials, configurations that it began with, and the file of a space of one's own.
 """
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from benchmarks.machine import Machine
 from benchmarks.page import write_page
 from benchmarks.recorded import RESULTS, Recorded
 from benchmarks.studies import STUDY_PREFIX, OnTest, PromotionFigures, StudyFigures
+from benchmarks.study_commands import promotion_command, search_command
 from dlf.command import EXIT_DONE, BadInputError, run_command
-from dlf.training.request import DEFAULT_EPOCHS
 from search.promotion.plan import PLAN_FILE, RESULT_FILE, PromotionPlan
 from search.promotion.result import FinalistResult, PromotionResult, TestResult
 from search.study.identity import PAPER_TRIAL
@@ -39,15 +40,18 @@ def main() -> int:
     flags = read_flags()
     place = StudyPlace(flags.study, flags.output, flags.storage)
     place.refuse_if_absent()
-    promotion = promotion_of(place.folder) if flags.promotion else None
+    opened = place.load()
+    promotion = None
+    if flags.promotion:
+        promotion = promotion_of(place.folder, opened.identity.max_epochs)
     record = record_of(
-        place.load(),
+        opened,
         flags.seconds,
         promotion,
         code=flags.code or code_revision(),
         remark=flags.remark,
     )
-    name = flags.name or f"{STUDY_PREFIX}{flags.study}".replace("-", "_")
+    name = f"{STUDY_PREFIX}{flags.name or flags.study}".replace("-", "_")
     print(f"{record.write(RESULTS, name)}:", *record.measured.lines(), sep="\n")
     write_page()
     return EXIT_DONE
@@ -74,7 +78,7 @@ def record_of(
     begun, ended = times_of(own)
     encoder = identity.text.encoder
     return Recorded(
-        command=command_of(opened),
+        command=search_command(opened),
         date=begun.astimezone(UTC).replace(microsecond=0),
         code=code,
         machine=Machine.here(),
@@ -87,7 +91,6 @@ def record_of(
             text=identity.text.way,
             encoder=None if encoder is None else encoder.name,
             trials=len(own),
-            complete=counts[TrialState.COMPLETE],
             pruned=counts[TrialState.PRUNED],
             failed=counts[TrialState.FAILED],
             max_epochs=identity.max_epochs,
@@ -107,20 +110,12 @@ def times_of(trials: Sequence[FrozenTrial]) -> tuple[datetime, datetime]:
     return min(begun), max(ended)
 
 
-def command_of(opened: OpenStudy) -> str:
-    """Return the command of the search, its defaults left out."""
-    identity, settings = opened.identity, opened.settings
-    encoder = identity.text.encoder
-    words = [f"python search/run.py --dataset {identity.dataset} --text {identity.text.way}"]
-    words += [] if encoder is None else [f"--text-encoder {encoder.name}"]
-    words += [f"--trials {settings.trials}"]
-    if identity.max_epochs != DEFAULT_EPOCHS:
-        words += [f"--max-epochs {identity.max_epochs}"]
-    return " ".join([*words, f"--study {opened.study.study_name}"])
-
-
-def promotion_of(folder: Path) -> PromotionFigures:
+def promotion_of(folder: Path, max_epochs: int) -> PromotionFigures:
     """Return the figures of the last promotion of a study that came to a result.
+
+    Args:
+        folder: of the study.
+        max_epochs: of its trials, and of its finalists where nothing else was asked for.
 
     Raises:
         BadInputError: when there is none.
@@ -134,15 +129,14 @@ def promotion_of(folder: Path) -> PromotionFigures:
     candidate, paper = result.test, result.paper_test
     if kept_paper:
         candidate, paper = None, result.test
-    others = [each for each in result.finalists if each.number != PAPER_TRIAL]
+    finalists = {each.number: each for each in result.finalists}
+    of_paper = finalists.pop(PAPER_TRIAL)
+    in_race = finalists.values() if kept_paper else [finalists[result.winner.number]]
     return PromotionFigures(
-        command=(
-            f"python search/promote.py --study {result.study} --top {plan.top} "
-            f"--seeds {plan.seeds} --final-seeds {plan.final_seeds}"
-        ),
+        command=promotion_command(result.study, plan, max_epochs),
         seeds=plan.final_seeds,
-        candidate_valid_mae=lowest_mean(others),
-        paper_valid_mae=lowest_mean([e for e in result.finalists if e.number == PAPER_TRIAL]),
+        candidate_valid_mae=lowest_mean(in_race),
+        paper_valid_mae=of_paper.mean,
         kept_paper=kept_paper,
         difference=None if result.difference is None else result.difference.difference,
         interval=None
@@ -151,14 +145,13 @@ def promotion_of(folder: Path) -> PromotionFigures:
         probability=None if result.difference is None else result.difference.probability,
         candidate_test=on_test(candidate),
         paper_test=on_test(paper),
-        minutes=result.wall_seconds / 60,
     )
 
 
-def lowest_mean(finalists: Sequence[FinalistResult]) -> float | None:
-    """Return the lowest mean validation MAE in the race of those that were not dropped."""
-    means = [each.mean for each in finalists if each.mean is not None and each.dropped is None]
-    return min(means, default=None)
+def lowest_mean(finalists: Iterable[FinalistResult]) -> float | None:
+    """Return the lowest mean validation MAE of those that came to the end of the race."""
+    finishers = [each for each in finalists if each.dropped is None and each.failed is None]
+    return min((each.mean for each in finishers if each.mean is not None), default=None)
 
 
 def on_test(result: TestResult | None) -> OnTest | None:
@@ -184,7 +177,9 @@ def read_flags() -> Namespace:
     parser.add_argument("--promotion", action="store_true", help="with its last promotion")
     parser.add_argument("--code", metavar="REVISION", help="left out: that of this checkout")
     parser.add_argument("--remark", default="", help="what a reader should know of the run")
-    parser.add_argument("--name", help=f"of the record; left out: {STUDY_PREFIX} and the study's")
+    parser.add_argument(
+        "--name", help=f"of the record, after {STUDY_PREFIX}; left out: the study's"
+    )
     return parser.parse_args()
 
 

@@ -48,7 +48,11 @@ class Recorded(Record, Generic[Measured]):
 
 
 def read_record(folder: Path, name: str, kind: type[Measured]) -> Recorded[Measured] | None:
-    """Read the record of a name; none where there is none."""
+    """Read the record of a name; none where there is none.
+
+    Raises:
+        ValidationError: when it is not one of this kind.
+    """
     file = folder / f"{name}.json"
     if not file.exists():
         return None

@@ -63,7 +63,7 @@ def record(trials: int) -> Recording:
         recorder.finish(Summary(ending=Ending.FINISHED))
         ended = time.perf_counter()
         stored = [folder / "mlflow.db", *(folder / "mlartifacts").rglob("*")]
-        size = sum(file.stat().st_size for file in stored)
+        size = sum(path.stat().st_size for path in stored if path.is_file())
     return Recording(
         trials=trials, background=ended - started, teller=told - started, megabytes=size / 1e6
     )

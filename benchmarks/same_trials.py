@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from dlf.presets import preset
 from dlf.training.training import EpochRecord
@@ -17,15 +18,22 @@ from tracking.recorder import Recorder
 from tracking.records import Outcome, TrialState
 
 
+class Ended(NamedTuple):
+    """The end of an epoch."""
+
+    at: float
+    """on the clock of `time.perf_counter`"""
+    seconds: float
+    """that the epoch took in its worker"""
+
+
 class SameTrials(TrialSource):
     """Hands out the paper's configuration so many times, and notes when its epochs end."""
 
     def __init__(self, count: int, epochs: int) -> None:
         config = preset("paper", "mosi").with_values({"patience": epochs})
-        self.ended: dict[int, list[float]] = {}
-        """by the number of the trial, on the clock of `time.perf_counter`"""
-        self.seconds: list[float] = []
-        """of each epoch in its worker, in the order of their ends"""
+        self._ended: dict[int, list[Ended]] = {}
+        """by the number of the trial"""
         self._left = [
             TrialPlan(
                 number=number,
@@ -44,8 +52,7 @@ class SameTrials(TrialSource):
 
     def report(self, number: int, record: EpochRecord) -> None:
         """Note the time."""
-        self.ended.setdefault(number, []).append(time.perf_counter())
-        self.seconds.append(record.seconds)
+        self._ended.setdefault(number, []).append(Ended(time.perf_counter(), record.seconds))
 
     def end(self, number: int, outcome: Outcome) -> Mapping[int, Outcome]:
         """Refuse what was not trained to its end."""
@@ -58,20 +65,26 @@ class SameTrials(TrialSource):
 
     def epochs_per_second(self) -> float:
         """Return the epochs of all trials together, while all of them trained."""
-        begin = max(times[0] for times in self.ended.values())
-        end = min(times[-1] for times in self.ended.values())
+        begin, end = self._together()
+        return len(self.seconds()) / (end - begin)
+
+    def seconds(self) -> list[float]:
+        """Return the seconds in its worker of each epoch that ended while all trials trained."""
+        begin, end = self._together()
+        epochs = [epoch for of_trial in self._ended.values() for epoch in of_trial]
+        return [epoch.seconds for epoch in epochs if begin < epoch.at <= end]
+
+    def _together(self) -> tuple[float, float]:
+        """Return from when, and until when, all trials trained.
+
+        The first epoch of each is left out: it is slower than the others, and those that begin
+        early wait for the last worker to start.
+        """
+        begin = max(epochs[0].at for epochs in self._ended.values())
+        end = min(epochs[-1].at for epochs in self._ended.values())
         if begin >= end:
             raise RuntimeError("the trials were not under way together; give more --epochs")
-        counted = sum(begin < at <= end for times in self.ended.values() for at in times)
-        return counted / (end - begin)
-
-    def seconds_per_epoch(self, slots: int) -> float:
-        """Return the time from end to end of epochs, of each slot, the first ones left out.
-
-        Those are slower than the others, and wait for the last worker to start.
-        """
-        times = sorted(at for of_trial in self.ended.values() for at in of_trial)[slots:]
-        return (times[-1] - times[0]) * slots / (len(times) - 1)
+        return begin, end
 
 
 def train_together(

@@ -8,7 +8,7 @@ the same maximum of epochs, each as a process of its own. The first two run two 
 one thread each, and stop trials by ASHA with our default grace and reduction; the third is
 `field_tuner.py`. Ours is `search/run.py` as a user starts it, with MLflow on sqlite, checkpoints
 and its report; stock Tune is `stock_tune.py`, with MLflow on sqlite too. The wall time is that of
-the process, from its start to its end.
+the process, from its start to its end. Each is run once, ours first.
 """
 
 import os
@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.environment import clean_environment
 from benchmarks.measurement import Measurement, Record, benchmark_parser, tell
 from benchmarks.searched import Searched, last_line, runs_by_status, trained_seconds
 from dlf.data import prepare_dataset
@@ -38,12 +39,6 @@ NAMES = {
     "stock": "stock Tune, OptunaSearch, ASHA, MLflowLoggerCallback",
     "field": "random draws one after the other, as the field's tuner",
 }
-ALONE = {
-    "RAY_ADDRESS": "local",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
-"""without which stock Ray would join another one on this machine, and both look for a network"""
 
 
 class Way(Record):
@@ -126,12 +121,11 @@ def timed(place: Place, name: str, *words: str) -> tuple[float, str]:
     """Run a command of Python in a folder of its own; return its seconds and its last line."""
     folder = place.folder / name
     folder.mkdir()
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, *words],
         cwd=folder,
-        env={**kept, **ALONE, "PYTHONPATH": str(PROJECT)},
+        env=clean_environment() | {"PYTHONPATH": str(PROJECT)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -192,7 +186,8 @@ def measure(flags: Namespace) -> StockSearch:
     rule = Stopping()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        place = Place(folder, folder / "data", flags.trials, flags.max_epochs)
+        data_dir = flags.data_dir or folder / "data"
+        place = Place(folder, data_dir.absolute(), flags.trials, flags.max_epochs)
         prepare_dataset("synthetic", place.data_dir)
         ways = {"ours": by_us(place), "stock": by_stock_tune(place), "field": by_the_field(place)}
     return StockSearch(
@@ -209,9 +204,10 @@ def main() -> None:
     parser = benchmark_parser(__doc__)
     parser.add_argument("--trials", type=int, default=12, help="of each search")
     parser.add_argument("--max-epochs", type=int, default=6, help="of each trial")
+    parser.add_argument(
+        "--data-dir", type=Path, help="with a synthetic dataset; left out: it is made, in full"
+    )
     flags = parser.parse_args()
-    if flags.max_epochs < Stopping().grace_epochs:
-        parser.error(f"--max-epochs is at least {Stopping().grace_epochs}, the default's grace")
     tell(lambda: measure(flags), as_json=flags.json)
 
 

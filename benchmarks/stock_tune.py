@@ -63,7 +63,9 @@ def search(
             mode="min",
             search_alg=algorithm,
             scheduler=ASHAScheduler(
-                max_t=max_epochs, grace_period=rule.grace_epochs, reduction_factor=rule.reduction
+                max_t=max_epochs,
+                grace_period=min(rule.grace_epochs, max_epochs),
+                reduction_factor=rule.reduction,
             ),
             num_samples=trials,
             max_concurrent_trials=at_once,

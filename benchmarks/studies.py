@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.measurement import Measurement, Record
 
-STUDY_PREFIX = "mosi_"
+STUDY_PREFIX = "study_"
 """with which the names of such records begin"""
-REFERENCES = "mosi_references"
+REFERENCES = "references"
+"""the name of the record that they are held against"""
 
 
 class OnTest(Record):
@@ -38,7 +39,6 @@ class PromotionFigures(Record):
     """that the candidate is the better one"""
     candidate_test: OnTest | None
     paper_test: OnTest | None
-    minutes: float | None = None
 
 
 class StudyFigures(Measurement):
@@ -49,7 +49,6 @@ class StudyFigures(Measurement):
     text: str
     encoder: str | None
     trials: int
-    complete: int | None
     pruned: int | None
     failed: int | None
     max_epochs: int

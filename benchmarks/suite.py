@@ -46,9 +46,9 @@ SUITE: Mapping[str, Benchmark] = {
     ),
     "tracking_cost": Benchmark(
         TrackingCost,
-        3,
-        "--pairs 3 --epochs 12",
-        "--pairs 1 --epochs 2 --trials 3 --stock-trials 1",
+        6,
+        "--pairs 3",
+        "--pairs 1 --epochs 4 --trials 3 --stock-trials 1",
     ),
     "stock_search": Benchmark(StockSearch, 6, "", "--trials 2 --max-epochs 3"),
     "search_efficiency": Benchmark(SearchEfficiency, 4, "--seeds 8", "--seeds 1"),

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.environment import clean_environment
 from dlf.command import EXIT_DONE, CommandParser, WorkFailedError, run_command
 from docs.console_blocks import INTERRUPT, Step, shortened, steps_of, write_outputs
 from tests.support.mlflow_server import unused_port
@@ -72,13 +73,11 @@ class Terminal:
         self._running: list[_Running] = []
         self._ports = {port: str(unused_port()) for port in PORTS}
         _copy_project(folder)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         self._environment = {
-            **kept,
+            **clean_environment(),
             "PATH": f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(folder),
             "PYTHONUNBUFFERED": "1",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
             "PORT": self._ports[PORTS[0]],
         }
 

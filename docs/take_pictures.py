@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from benchmarks.environment import clean_this_process
 from dlf.command import EXIT_DONE, BadInputError, CommandParser, run_command
 from dlf.metrics import BEST_OBJECTIVE
 from docs.terminal_frame import search_on_terminal
@@ -57,6 +58,7 @@ def main() -> int:
     reason = why_no_browser()
     if reason is not None:
         raise BadInputError(f"no picture can be taken: {reason}")
+    clean_this_process()
     IMAGES.mkdir(exist_ok=True)
     with _folder(args.folder) as folder, _server(folder) as address:
         report = folder / "runs" / STUDY / REPORT_FILE

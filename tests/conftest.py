@@ -1,6 +1,7 @@
 """What all tests share: a tiny dataset, one local Ray, and the record of an epoch."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.pop("MLFLOW_TRACKING_URI", None)
+os.environ.pop("DLF_STORAGE", None)
+os.environ.pop("RAY_ADDRESS", None)
 
 from dlf.data import mmsa, synthetic
 from dlf.data.store import write_dataset
@@ -18,6 +21,11 @@ from tests.support.epoch_records import epoch_record
 from tests.support.s3_server import S3Server, running_s3
 
 TINY_CLIPS = {"train": 32, "valid": 12, "test": 12}
+
+
+def pytest_configure() -> None:
+    """Let SIGINT interrupt what tests start; a shell's background job begins with it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,12 @@
 """The memory benchmark: what it makes, and what it counts as memory of the dataset."""
 
 import os
+import subprocess
 from pathlib import Path
 
+import pytest
+
+from benchmarks import memory
 from benchmarks.memory import CLIPS, SIZES, STEPS, Growth, growths, make_data
 from benchmarks.process_memory import memory_of
 from dlf.data import open_split, read_manifest
@@ -29,6 +33,19 @@ def test_pages_of_the_dataset_are_counted_apart(tmp_path: Path) -> None:
     after = memory_of(os.getpid(), tmp_path)
     assert 0.9 * train.text.values.nbytes < after.dataset
     assert after.own - before.own < 20 << 20
+
+
+def test_a_search_that_ends_too_early_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(search: "subprocess.Popen[bytes]", *_: object) -> None:
+        search.wait(timeout=60)
+        raise RuntimeError("the search ended")
+
+    monkeypatch.setattr(memory, "PROJECT", tmp_path)
+    monkeypatch.setattr(memory, "_when_settled", ended)
+    with pytest.raises(RuntimeError, match="the search ended"):
+        memory.memory_of_search(tmp_path, 1)
 
 
 def test_the_growth_of_every_step_is_told_and_held_against_what_is_required() -> None:

@@ -9,6 +9,8 @@ from jinja2 import Environment, UndefinedError
 
 from benchmarks.page import PAGE, TEMPLATES, Records, environment, read_records, render, write_page
 from benchmarks.recorded import RESULTS
+from benchmarks.search_efficiency import SearchEfficiency, Spread
+from benchmarks.strategies import DEFAULT
 from benchmarks.studies import StudyFigures
 from benchmarks.suite import SUITE
 
@@ -41,7 +43,9 @@ NOT_MEASURED = {
 
 def literal_numbers(text: str) -> set[str]:
     """Return the numbers in prose: not in code, nor in names such as Acc-2 or float32."""
-    prose = re.sub(r"^    .*$|`[^`]*`|\{[%#].*?[%#]\}", "", text, flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(
+        r"^    [^\n]*$|`[^`]*`|\{[%#].*?[%#]\}", "", text, flags=re.MULTILINE | re.DOTALL
+    )
     found = re.findall(r"(?<![\w.,-])\d[\d.,^]*%?(?![\w-])", prose)
     return {number.rstrip(".,") for number in found}
 
@@ -59,10 +63,12 @@ def test_no_template_states_a_measured_figure(template: Path) -> None:
 
 
 def test_a_figure_that_is_typed_in_would_be_seen() -> None:
-    assert literal_numbers("It takes 0.071 s, `--trials 4`, Acc-2 and 44% of float32; 1,284.") == {
+    text = "\n    python -m some.command --trials 12\n\nIt takes 0.071 s, `--trials 4`, Acc-2,\n"
+    assert literal_numbers(f"{text}and 44% of float32; 1,284.\n    --rounds 3\nThen 8.\n") == {
         "0.071",
         "44%",
         "1,284",
+        "8",
     }
 
 
@@ -110,13 +116,13 @@ def test_what_is_not_measured_yet_is_named(records: Records) -> None:
 
 
 def test_a_study_without_a_promotion_has_no_row_among_them(records: Records) -> None:
-    record = records["mosi_headline"]
+    record = records["study_headline"]
     assert isinstance(record.measured, StudyFigures)
     alone = record.model_copy(
         update={"measured": record.measured.model_copy(update={"promotion": None})}
     )
-    page = render({**records, "mosi_headline": alone})
-    assert "| 200 | 139 | 1,403 | 2,812 | 0.841 | 0.963 |" in page
+    page = render({**records, "study_headline": alone})
+    assert "| 200 | 139 | 2 | 1,403 | 2,812 | 0.841 | 0.963 |" in page
     assert "search/promote.py --study headline" not in page
 
 
@@ -133,6 +139,37 @@ def test_records_are_read_as_they_were_written(records: Records, tmp_path: Path)
     assert read_records(tmp_path / "results") == records
     write_page(tmp_path / "results", tmp_path / "page.md")
     assert (tmp_path / "page.md").read_text() == render(records)
+
+
+def test_a_record_of_another_version_counts_as_not_measured(
+    records: Records, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = records["overhead"].model_dump_json().replace('"rounds"', '"repetitions"')
+    (tmp_path / "overhead.json").write_text(old)
+    (tmp_path / "study_old.json").write_text("{")
+    records["memory"].write(tmp_path, "memory")
+    assert list(read_records(tmp_path)) == ["memory"]
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(" is no record")[0] for line in told] == [
+        str(tmp_path / "overhead.json"),
+        str(tmp_path / "study_old.json"),
+    ]
+
+
+def test_every_record_that_is_kept_is_read() -> None:
+    assert {path.stem for path in RESULTS.iterdir()} == read_records(RESULTS).keys()
+
+
+def test_a_search_that_never_comes_to_its_target_is_told_as_such(records: Records) -> None:
+    found = records["search_efficiency"].measured
+    assert isinstance(found, SearchEfficiency)
+    never = found.worlds[DEFAULT].model_copy(
+        update={"epochs_to_target": Spread(value=None, low=142.0, high=None)}
+    )
+    measured = found.model_copy(update={"worlds": {**found.worlds, DEFAULT: never}})
+    record = records["search_efficiency"].model_copy(update={"measured": measured})
+    page = render({**records, "search_efficiency": record})
+    assert "in simulated worlds | never | random configurations in full 168 |  |\n" in page
 
 
 def test_no_records_give_a_page_all_the_same() -> None:

@@ -14,7 +14,10 @@ from benchmarks.recorded import RESULTS
 from benchmarks.suite import SUITE, Benchmark
 from dlf.command import WorkFailedError
 
-PRINTS = "import sys; print('on the way'); print(sys.argv[1])"
+QUIET = 0.3
+PRINTS = (
+    "import os, sys; print('on the way'); print(sys.argv[1] * ('DLF_STORAGE' not in os.environ))"
+)
 
 
 @pytest.fixture
@@ -29,6 +32,8 @@ def small(monkeypatch: pytest.MonkeyPatch, records: Records) -> Records:
         return shlex.join(commands[name])
 
     monkeypatch.setattr(Benchmark, "command", command)
+    monkeypatch.setattr(whole, "load_when_quiet", lambda: QUIET)
+    monkeypatch.setenv("DLF_STORAGE", "sqlite:////nowhere/study.db")
     return records
 
 
@@ -52,7 +57,8 @@ def test_a_record_is_kept_with_where_it_is_from(
     assert record.measured == small["claims"].measured
     assert record.machine == Machine.here()
     assert record.command.startswith("python ")
-    assert len(record.load) == 2
+    assert record.load[0] == QUIET
+    assert record.load[1] >= 0
     assert record.code
     assert "## How far a reported figure lies from the truth" in page.read_text()
 
@@ -85,13 +91,42 @@ def test_a_rehearsal_keeps_nothing(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    written: list[Path] = []
+    monkeypatch.setattr(whole, "write_page", lambda _records, to: written.append(to))
     code, results, page = run_whole(monkeypatch, tmp_path, "--quick", "--only", "claims")
     assert code == 0
     assert not results.exists()
     assert not page.exists()
-    written = Path(capsys.readouterr().out.splitlines()[-1].removeprefix("written: "))
-    assert written.exists()
-    assert (written.parent / "results" / "claims.json").exists()
+    assert len(written) == 1
+    assert not written[0].parent.exists()
+    assert "no record and no page was kept" in capsys.readouterr().out
+
+
+def test_a_rehearsal_has_no_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        run_whole(monkeypatch, tmp_path, "--quick", "--page")
+    assert refused.value.code == 2
+    assert "leave one out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("loads", "before", "looks"), [([2.0, 1.1, 0.9], 0.9, 2), ([5.0] * 100, 5.0, 60)]
+)
+def test_a_benchmark_begins_when_others_are_over_or_take_too_long(
+    loads: list[float], before: float, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, left = [0.0], iter(loads)
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(whole.os, "getloadavg", lambda: (next(left), 0.0, 0.0))
+    monkeypatch.setattr(whole.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(whole.time, "sleep", sleep)
+    assert whole.load_when_quiet() == before
+    assert clock[0] == looks * whole.LOOK_EVERY_S
 
 
 def test_the_page_alone_runs_nothing(

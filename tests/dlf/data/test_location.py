@@ -98,8 +98,8 @@ def test_a_path_is_no_name_of_a_dataset(
 ) -> None:
     source = feature_file(content)
     inside = tmp_path / "data"
-    with pytest.raises(BadInputError, match="'../x' is no name of a dataset"):
+    with pytest.raises(BadInputError, match=r"'\.\./x' is no name of a dataset"):
         prepare_dataset("../x", inside)
-    with pytest.raises(BadInputError, match="'../x' is no name of a dataset"):
+    with pytest.raises(BadInputError, match=r"'\.\./x' is no name of a dataset"):
         import_file("../x", source, inside)
     assert not (tmp_path / "x").exists()
