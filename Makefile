@@ -31,8 +31,8 @@ test: $(INSTALLED)  ## run the tests, but for the slow ones: faults of whole sea
 
 test-all: $(INSTALLED)  ## run all tests, with their coverage of dlf/ and search/ by branches
 	$(BIN)/python -m pytest --cov --cov-report= --durations=40
-	$(BIN)/coverage report --include='dlf/*' --fail-under=90
-	$(BIN)/coverage report --include='search/*' --fail-under=90
+	$(BIN)/coverage report --include='dlf/*'
+	$(BIN)/coverage report --include='search/*'
 
 lint: $(INSTALLED)  ## check style, formatting and types
 	$(BIN)/ruff check
