@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from dlf.command import BadInputError, CommandParser, add_json_flag, positive_int
+from dlf.data.arguments import add_data_dir_flag
+from dlf.data.names import DATASET_NAMES, dataset_name
 from tracking.arguments import add_output_flag, add_tracking_flag
 from tracking.output import Output
 
@@ -77,6 +79,17 @@ def add_training_flags(parser: CommandParser) -> None:
     add("--max-concurrent", type=positive_int, metavar="N", help="left out: as many as fit")
     add_json_flag(parser)
     add("--dry-run", action="store_true", help="say what would be done, and train nothing")
+
+
+def add_dataset_flags(parser: CommandParser) -> None:
+    """Add the dataset, which work that goes on knows by itself, and the folder of all datasets."""
+    parser.add_argument(
+        "--dataset",
+        type=dataset_name,
+        metavar="NAME",
+        help=f"{DATASET_NAMES}; may be left out with --resume",
+    )
+    add_data_dir_flag(parser)
 
 
 def add_study_flags(parser: CommandParser) -> None:

@@ -7,15 +7,14 @@ from uuid import uuid4
 from dlf.command import BadInputError, CommandParser, positive_int
 from dlf.config import Config
 from dlf.configuration_file import NAMED_CONFIGURATION, read_configuration
-from dlf.data import DATASET_NAMES, GENERATED, Manifest, dataset_name, open_split
-from dlf.data.arguments import add_data_dir_flag
+from dlf.data import DATASET_NAMES, GENERATED, Manifest, open_split
 from dlf.text.arguments import add_text_flags
 from dlf.text.choice import choose_text
 from dlf.text.source import TextSource, TextWay
 from dlf.text.tokens import has_words
 from dlf.training.request import DEFAULT_EPOCHS
 from search.ablation.ablation import AblationPlan
-from search.arguments import TrainingRequest, add_training_flags
+from search.arguments import TrainingRequest, add_dataset_flags, add_training_flags
 from search.resources.allotment import Resources
 from search.seeded.seed_flags import several_seeds
 
@@ -44,13 +43,7 @@ def argument_parser() -> CommandParser:
         epilog="What a flag leaves open a resumed ablation takes from what it was begun with.",
     )
     add = parser.add_argument
-    add(
-        "--dataset",
-        type=dataset_name,
-        metavar="NAME",
-        help=f"{DATASET_NAMES}; may be left out with --resume",
-    )
-    add_data_dir_flag(parser)
+    add_dataset_flags(parser)
     add(
         "--config",
         metavar="FILE",

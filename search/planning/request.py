@@ -6,13 +6,12 @@ from datetime import datetime
 from pathlib import Path
 
 from dlf.command import BadInputError, CommandParser, count_int, positive_int, seed_int
-from dlf.data import DATASET_NAMES, dataset_name
-from dlf.data.arguments import add_data_dir_flag
+from dlf.data import DATASET_NAMES
 from dlf.metrics import OBJECTIVE
 from dlf.text.arguments import add_text_flags
 from dlf.text.source import TextWay
 from dlf.training.request import DEFAULT_EPOCHS
-from search.arguments import SharedRequest, add_shared_flags
+from search.arguments import SharedRequest, add_dataset_flags, add_shared_flags
 from search.study.budget import duration, target
 from search.study.samplers import SAMPLERS, SamplerName
 from search.study.schedulers import SCHEDULERS, SchedulerName, Stopping
@@ -64,13 +63,7 @@ def argument_parser() -> CommandParser:
         epilog="What a flag leaves open a resumed study takes from what it remembers.",
     )
     add = parser.add_argument
-    add(
-        "--dataset",
-        type=dataset_name,
-        metavar="NAME",
-        help=f"{DATASET_NAMES}; may be left out with --resume",
-    )
-    add_data_dir_flag(parser)
+    add_dataset_flags(parser)
     add("--study", metavar="NAME", help="left out: the dataset and the time")
     add("--resume", action="store_true", help="go on with a study, or extend it")
     add(

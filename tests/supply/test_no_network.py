@@ -9,24 +9,13 @@ import pytest
 from tests.deployment.namespaces import lacking
 from tests.supply.alone import Alone, run_alone
 from tests.support.commands import ROOT
+from tests.support.promotions import FEWEST_TRAININGS
 from tests.support.small_models import SMALL_VALUES
 
 pytestmark = pytest.mark.slow
 
 FIXED = [word for name, value in SMALL_VALUES.items() for word in ("--set", f"{name}={value}")]
 STUDY = ("--study", "alone")
-FEW = (
-    "--top",
-    "1",
-    "--seeds",
-    "2",
-    "--final-seeds",
-    "2",
-    "--max-epochs",
-    "1",
-    "--paper-epochs",
-    "1",
-)
 
 SPEAK = """
 import socket
@@ -73,7 +62,7 @@ def test_a_search_and_its_promotion_ask_nobody(tmp_path: Path, tiny_data: Path) 
     flags = ("--dataset", "synthetic", "--trials", "3", "--max-epochs", "2")
     searched = python(tmp_path, ROOT / "search/run.py", *flags, *STUDY, *places, *FIXED)
     assert (searched.code, searched.sent) == (0, []), searched.err
-    promoted = python(tmp_path, ROOT / "search/promote.py", *STUDY, *places, *FEW)
+    promoted = python(tmp_path, ROOT / "search/promote.py", *STUDY, *places, *FEWEST_TRAININGS)
     assert (promoted.code, promoted.sent) == (0, []), promoted.err
     for name in ("mlflow.db", "runs/alone/journal.log", "runs/alone/promotions"):
         assert (tmp_path / name).exists()

@@ -15,6 +15,7 @@ from tests.support.commands import ROOT
 from tests.support.mlflow_server import MlflowServer
 from tests.support.postgres import running_postgres
 from tests.support.processes import living_in_group
+from tests.support.promotions import FEWEST_TRAININGS
 from tests.support.s3_server import SECRET, S3Server
 from tests.support.searches import Search, clear_ray, run_here
 from tracking.remote_folder import RemoteFolder
@@ -22,18 +23,6 @@ from tracking.study_files import TUNE_FOLDER
 
 pytestmark = pytest.mark.slow
 
-FEW = (
-    "--top",
-    "1",
-    "--seeds",
-    "2",
-    "--final-seeds",
-    "2",
-    "--max-epochs",
-    "1",
-    "--paper-epochs",
-    "1",
-)
 STORAGE, TRACKING = "s3cr3t-0f-st0rage", "s3cr3t-0f-tracking"
 SECRETS = {"--storage": STORAGE, "--tracking-uri": TRACKING, "--output": SECRET}
 
@@ -126,7 +115,7 @@ def test_no_secret_is_left_behind(
     report = run_here(search.report.main, "report", *secretive.flags)
     assert report.code == 0, report.err
     said += [done.out, done.err, report.out, report.err, secretive.status(), *secretive.audit()]
-    words = ["--data-dir", str(secretive.data), *secretive.flags, *FEW]
+    words = ["--data-dir", str(secretive.data), *secretive.flags, *FEWEST_TRAININGS]
     promoted = run_here(search.promote.main, str(ROOT / "search/promote.py"), *words)
     clear_ray()
     assert promoted.code == 0, promoted.err

@@ -29,6 +29,12 @@ QUICK: Mapping[str, Value] = {
 }
 """with which it learns a few clips, so that a search beats the paper's recipe"""
 
+FEWEST_TRAININGS = (
+    *("--top", "1", "--seeds", "2", "--final-seeds", "2"),
+    *("--max-epochs", "1", "--paper-epochs", "1"),
+)
+"""the flags of the shortest promotion there can be"""
+
 
 class Promoted:
     """A study of simulated trials on real data, and what promotions make of it."""
