@@ -13,9 +13,9 @@ from benchmarks.measurement import Record
 from benchmarks.simulated_driver import made_up_facts, made_up_record, recorder_on_sqlite
 from dlf.config import Config
 from dlf.training.training import EpochRecord
-from tracking.mlflow_connection import quiet_mlflow
 from tracking.predictions import Predictions, write_predictions
 from tracking.records import Ending, Outcome, Summary, TrialRecord, TrialState
+from tracking.store.connection import quiet_mlflow
 from tracking.study_files import StudyFiles
 
 TRIAL_EPOCHS = 30

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measurement import Record
-from tracking.location import SQLITE_PREFIX
-from tracking.mlflow_connection import quiet_mlflow
 from tracking.records import trial_metric
-from tracking.run_status import RUNNING
+from tracking.store.connection import quiet_mlflow
+from tracking.store.location import SQLITE_PREFIX
+from tracking.store.run_status import RUNNING
 
 
 class Searched(Record):

@@ -23,10 +23,10 @@ from search.study.samplers import SamplerName, make_sampler
 from search.study.schedulers import SchedulerName, Stopping
 from search.study.trials import StudyTrials
 from search.trial.plan import TrialPlan
-from tracking.location import resolve
-from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder
 from tracking.records import Outcome, StudyRecord, Summary, TrialFacts, TrialRecord
+from tracking.sending.mlflow_recorder import MlflowRecorder
+from tracking.store.location import resolve
 
 EPOCHS = 20
 PAGE = os.sysconf("SC_PAGE_SIZE")

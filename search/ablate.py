@@ -40,15 +40,15 @@ from search.resources.allotment import Resources, fit_resources
 from search.resources.gpu_share import settle_share, tell_unmeasured
 from search.seeded.seeded_trainings import SeededTrainings
 from search.trial.checkpoints import Checkpoints
-from tracking.console import onlooker_on, say_on_stderr
-from tracking.first_contact import FirstContact
-from tracking.journal import TRACKING_FILE
-from tracking.location import TrackingLocation, resolve
-from tracking.mlflow_recorder import MlflowRecorder
-from tracking.progress import Best, Bounds, Past, Progress
+from tracking.journal.file import TRACKING_FILE
 from tracking.recorder import Recorders
 from tracking.records import Ending, Summary, TrialState
+from tracking.sending.mlflow_recorder import MlflowRecorder
+from tracking.store.first_contact import FirstContact
+from tracking.store.location import TrackingLocation, resolve
 from tracking.study_files import CHECKPOINTS_FOLDER
+from tracking.terminal.console import onlooker_on, say_on_stderr
+from tracking.terminal.progress import Best, Bounds, Past, Progress
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from dlf.command import BadInputError, CommandParser, add_json_flag, positive_in
 from dlf.data.arguments import add_data_dir_flag
 from dlf.data.names import DATASET_NAMES, dataset_name
 from tracking.arguments import add_output_flag, add_tracking_flag
-from tracking.output import Output
+from tracking.remote.output import Output
 
 STORAGE_VARIABLE = "DLF_STORAGE"
 

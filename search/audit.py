@@ -24,10 +24,10 @@ from search.engine.tune_log import TuneTrial, read_tune_log
 from search.study.open_study import OpenStudy, StudyPlace
 from search.study.records import DUPLICATE_OF, last_value, outcome_of, own_trials, trial_name
 from tracking.arguments import add_tracking_flag
-from tracking.journal import TRACKING_FILE, JournaledTrial, journaled_trials
-from tracking.location import resolve
-from tracking.recorded import RecordedRun, recorded_trials
-from tracking.run_status import TRIAL_ENDINGS
+from tracking.journal.file import TRACKING_FILE, JournaledTrial, journaled_trials
+from tracking.sending.recorded import RecordedRun, recorded_trials
+from tracking.store.location import resolve
+from tracking.store.run_status import TRIAL_ENDINGS
 
 UNENDED = ("RUNNING", "KILLED")
 """the status of a run whose trial is under way, or was when its search was interrupted"""

@@ -16,8 +16,8 @@ from search.arguments import add_study_flags
 from search.recording.study_report import write_report
 from search.study.open_study import StudyPlace
 from tracking.arguments import add_tracking_flag
-from tracking.location import resolve
-from tracking.run_links import run_links
+from tracking.store.location import resolve
+from tracking.store.run_links import run_links
 
 
 def argument_parser() -> CommandParser:

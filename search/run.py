@@ -41,10 +41,10 @@ from search.study.samplers import make_sampler
 from search.study.starting_points import copy_trials, enqueue
 from search.study.summary import faults_of, result_of, summary_of
 from search.study.trials import StudyTrials
-from tracking.console import say_on_stderr
-from tracking.first_contact import FirstContact
-from tracking.location import TrackingLocation, resolve
 from tracking.records import Summary
+from tracking.store.first_contact import FirstContact
+from tracking.store.location import TrackingLocation, resolve
+from tracking.terminal.console import say_on_stderr
 
 
 def main() -> int:

@@ -20,25 +20,50 @@ FORBIDDEN = {
 }
 OURS = set(FORBIDDEN) | NOT_INSTALLED
 
-SEARCH_IN_ORDER = (
-    "arguments",
-    "storage",
-    "spaces",
-    "trial",
-    "cluster",
-    "resources",
-    "engine",
-    "study",
-    "planning",
-    "recording",
-    "seeded",
-    "promotion",
-    "ablation",
-)
-"""the parts of `search/`, each of which imports only from those before it"""
+IN_ORDER = {
+    "search": (
+        "arguments",
+        "storage",
+        "spaces",
+        "trial",
+        "cluster",
+        "resources",
+        "engine",
+        "study",
+        "planning",
+        "recording",
+        "seeded",
+        "promotion",
+        "ablation",
+    ),
+    "tracking": (
+        "passwords",
+        "run_names",
+        "records",
+        "recorder",
+        "predictions",
+        "store",
+        "figures",
+        "report",
+        "promotion_report",
+        "study_files",
+        "journal",
+        "terminal",
+        "remote",
+        "arguments",
+        "sending",
+        "registry",
+    ),
+}
+"""the parts of a package, each of which imports only from those before it"""
 
-COMMANDS = {"run", "promote", "ablate", "status", "audit", "report"}
+COMMANDS = {
+    "search": {"run", "promote", "ablate", "status", "audit", "report"},
+    "tracking": {"sync", "health"},
+}
 """which import from all of them, and which nothing imports"""
+
+PARTS = [(package, part) for package, parts in IN_ORDER.items() for part in parts]
 
 THE_MODEL = [
     "dlf.config",
@@ -63,20 +88,20 @@ def imported_packages(file: Path) -> set[str]:
     return found
 
 
-def imported_parts_of_search(file: Path) -> set[str]:
-    """Return the packages and modules right under `search/` that a file imports from."""
+def imported_parts(file: Path, package: str) -> set[str]:
+    """Return the packages and modules right under a package that a file imports from."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.split(".")[1] for name in names if name.startswith("search.")}
+    return {name.split(".")[1] for name in names if name.startswith(f"{package}.")}
 
 
-def parts_of_search() -> set[str]:
-    """Return the packages and modules right under `search/`."""
-    folder = ROOT / "search"
+def parts_of(package: str) -> set[str]:
+    """Return the packages and modules right under a package."""
+    folder = ROOT / package
     modules = {file.stem for file in folder.glob("*.py")} - {"__init__"}
     return modules | {file.parent.name for file in folder.glob("*/__init__.py")}
 
@@ -93,20 +118,22 @@ def test_imports_point_one_way(package: str) -> None:
     assert not crossing
 
 
-def test_the_parts_of_search_are_all_in_the_order() -> None:
-    assert parts_of_search() == {*SEARCH_IN_ORDER, *COMMANDS}
-    assert all(part in (ROOT / "search" / "__init__.py").read_text() for part in SEARCH_IN_ORDER)
+@pytest.mark.parametrize("package", IN_ORDER)
+def test_the_parts_of_a_package_are_all_in_the_order(package: str) -> None:
+    assert parts_of(package) == {*IN_ORDER[package], *COMMANDS[package]}
+    said = " ".join((ROOT / package / "__init__.py").read_text(encoding="utf-8").split())
+    assert f"in this order: {', '.join(IN_ORDER[package])}." in said
 
 
-@pytest.mark.parametrize("part", SEARCH_IN_ORDER)
-def test_a_part_of_search_imports_only_from_those_before_it(part: str) -> None:
-    folder = ROOT / "search" / part
+@pytest.mark.parametrize(("package", "part"), PARTS)
+def test_a_part_imports_only_from_those_before_it(package: str, part: str) -> None:
+    folder, in_order = ROOT / package / part, IN_ORDER[package]
     files = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
-    allowed = {*SEARCH_IN_ORDER[: SEARCH_IN_ORDER.index(part) + 1]}
+    allowed = {*in_order[: in_order.index(part) + 1]}
     crossing = {
         str(file.relative_to(ROOT)): crossed
         for file in files
-        if (crossed := imported_parts_of_search(file) - allowed)
+        if (crossed := imported_parts(file, package) - allowed)
     }
     assert not crossing
 
@@ -124,7 +151,7 @@ def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
     order.prepare()
 
 
-def test_every_way_to_import_a_part_of_search_is_seen(tmp_path: Path) -> None:
+def test_every_way_to_import_a_part_is_seen(tmp_path: Path) -> None:
     file = tmp_path / "importing.py"
     lines = (
         "import search.storage",
@@ -132,7 +159,7 @@ def test_every_way_to_import_a_part_of_search_is_seen(tmp_path: Path) -> None:
         "from search.trial.plan import X",
     )
     file.write_text("\n".join(lines))
-    assert imported_parts_of_search(file) == {"storage", "spaces", "trial"}
+    assert imported_parts(file, "search") == {"storage", "spaces", "trial"}
 
 
 def test_a_crossing_import_would_be_seen(tmp_path: Path) -> None:
@@ -143,7 +170,7 @@ def test_a_crossing_import_would_be_seen(tmp_path: Path) -> None:
 
 def test_search_files_shadow_no_module() -> None:
     installed = set(packages_distributions()) - OURS
-    assert not parts_of_search() & (installed | set(sys.stdlib_module_names))
+    assert not parts_of("search") & (installed | set(sys.stdlib_module_names))
 
 
 def required_by(names: set[str]) -> set[str]:

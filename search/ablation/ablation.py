@@ -20,8 +20,7 @@ from search.storage.driver_lock import hold_study
 from search.study.open_study import StudyPlace, make_folder
 from search.trial.data import TrialData
 from search.trial.seeds import ablation_seed
-from tracking.journal import TRACKING_FILE
-from tracking.mlflow_recorder import MlflowRecorder
+from tracking.journal.file import TRACKING_FILE
 from tracking.recorder import Recorder
 from tracking.run_names import (
     CONFIG_TAG,
@@ -31,6 +30,7 @@ from tracking.run_names import (
     TEXT_ENCODER_TAG,
     TEXT_TAG,
 )
+from tracking.sending.mlflow_recorder import MlflowRecorder
 from tracking.study_files import TRAININGS_FOLDER, StudyFiles
 
 PLAN_FILE, RESULT_FILE, TABLE_FILE = "ablation.json", "result.json", "ablation.md"

@@ -29,8 +29,8 @@ from search.engine.tune_log import TuneLog
 from search.engine.waiting import Waiting
 from search.resources.capacity import Capacity
 from search.trial.plan import TrialPlan
-from tracking.console import say_on_stderr
 from tracking.study_files import TUNE_FOLDER
+from tracking.terminal.console import say_on_stderr
 
 NO_BOUND = 100_000
 """for Tune, which would otherwise begin one trial at a time; how many really is the searcher's"""

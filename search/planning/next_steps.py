@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.trial.code_version import PROJECT
-from tracking.location import TrackingLocation
 from tracking.passwords import without_password
+from tracking.store.location import TrackingLocation
 
 
 def look_command(location: TrackingLocation) -> str:

@@ -18,13 +18,13 @@ from search.promotion.reported import reported
 from search.promotion.result import PromotionResult, result_of
 from search.seeded.comparison import clearly_beats
 from search.study.open_study import OpenStudy
-from tracking.location import TrackingLocation
 from tracking.promotion_report.records import NotRegistered, Registered
 from tracking.promotion_report.remarks import remarks
 from tracking.promotion_report.verdict import verdict
 from tracking.promotion_report.writing import write_promotion
-from tracking.registry import PREVIOUS
-from tracking.run_links import model_link, run_links, study_link
+from tracking.registry.champion import PREVIOUS
+from tracking.store.location import TrackingLocation
+from tracking.store.run_links import model_link, run_links, study_link
 from tracking.study_files import StudyFiles
 
 NOT_BETTER = NotRegistered(reason="the registered champion is not clearly beaten on validation")

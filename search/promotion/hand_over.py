@@ -10,9 +10,8 @@ from search.promotion.promotion import Promotion, Trained
 from search.promotion.test_split import OnTest
 from search.study.identity import StudyIdentity
 from search.trial.code_version import code_revision, package_versions
-from tracking.location import TrackingLocation
-from tracking.model_package import package_model
-from tracking.registry import RegisteredModel, register_champion
+from tracking.registry.champion import RegisteredModel, register_champion
+from tracking.registry.model_package import package_model
 from tracking.run_names import (
     CODE_TAG,
     LINK_TAG_PREFIX,
@@ -20,6 +19,7 @@ from tracking.run_names import (
     PROMOTED_STUDY_TAG,
     PROMOTED_TRIAL_TAG,
 )
+from tracking.store.location import TrackingLocation
 from tracking.study_files import StudyFiles
 
 MODEL_FOLDER = "model"

@@ -29,9 +29,9 @@ from search.promotion.test_split import OnTest, read_test_split
 from search.seeded.comparison import Comparison
 from search.seeded.seeded_run import train_seeded
 from search.seeded.seeded_trainings import Entrant, SeededTrainings
-from tracking.mlflow_recorder import MlflowRecorder
 from tracking.passwords import without_password
 from tracking.recorder import Recorder
+from tracking.sending.mlflow_recorder import MlflowRecorder
 from tracking.study_files import StudyFiles
 
 CANDIDATE, PAPER = "candidate", "paper"

@@ -15,8 +15,8 @@ from search.promotion.test_split import readings_of
 from search.seeded.seed_flags import several_seeds
 from search.study.identity import StudyIdentity
 from search.study.open_study import OpenStudy, StudyPlace
-from tracking.location import TrackingLocation
-from tracking.registry import champion_of
+from tracking.registry.champion import champion_of
+from tracking.store.location import TrackingLocation
 
 DEFAULT_TOP = DEFAULT_SEEDS = DEFAULT_FINAL_SEEDS = 5
 PLANNED = ("top", "seeds", "final_seeds", "max_epochs", "paper_epochs")

@@ -12,7 +12,7 @@ from search.promotion.test_split import OnTest
 from search.seeded.comparison import Comparison
 from search.seeded.seeded_trainings import Entrant
 from search.study.result import Result
-from tracking.registry import RegisteredModel
+from tracking.registry.champion import RegisteredModel
 
 Bounds = tuple[float, float]
 

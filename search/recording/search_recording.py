@@ -12,14 +12,14 @@ from search.study.open_study import OpenStudy, StudyPlace
 from search.study.records import finished_trials
 from search.study.summary import console_of
 from search.trial.checkpoints import Checkpoints
-from tracking.console import say_on_stderr
-from tracking.journal import TRACKING_FILE
-from tracking.location import TrackingLocation
-from tracking.mlflow_recorder import MlflowRecorder
+from tracking.journal.file import TRACKING_FILE
 from tracking.recorder import Recorder, Recorders
 from tracking.records import Summary
 from tracking.run_names import TEXT_REASON_TAG
+from tracking.sending.mlflow_recorder import MlflowRecorder
+from tracking.store.location import TrackingLocation
 from tracking.study_files import CHECKPOINTS_FOLDER, StudyFiles
+from tracking.terminal.console import say_on_stderr
 
 
 class SearchRecording:

@@ -10,8 +10,8 @@ from dlf.command import BadInputError
 from search.arguments import AUTO, GpusPerTrial
 from search.cluster.nodes import refuse_other_versions
 from search.cluster.rooms import rooms_of_nodes, trials_that_fit
-from tracking.console import say_on_stderr
 from tracking.run_names import GPU_SHARE_TAG
+from tracking.terminal.console import say_on_stderr
 
 DEFAULT_GPU_SHARE = 0.25
 LOOK_SECONDS = 2.0

@@ -8,8 +8,8 @@ from search.engine.run_trials import run_trials
 from search.engine.trainable import Workplace
 from search.recording.kept_results import KeptResults
 from search.seeded.seeded_trainings import SeededTrainings
-from tracking.mlflow_recorder import MlflowRecorder
 from tracking.recorder import Recorder, Recorders
+from tracking.sending.mlflow_recorder import MlflowRecorder
 from tracking.study_files import StudyFiles
 
 

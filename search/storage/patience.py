@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TypeVar
 
 from search.storage.lost_connection import LostConnectionError
-from tracking.console import say_on_stderr
+from tracking.terminal.console import say_on_stderr
 
 Result = TypeVar("Result")
 

@@ -167,6 +167,6 @@ def holder_of_name(name: str) -> Holder:
 def _unusable(error: SQLAlchemyError | ImportError) -> BadInputError:
     return BadInputError(
         "the --storage cannot be opened to lock the study; it is the URL of a Postgres database, "
-        "such as postgresql+psycopg://host/name, and needs pip install 'dlf-search[postgres]' "
+        "such as postgresql+psycopg://host/name, and needs pip install '.[postgres]' "
         f"({without_password(one_line(error))})"
     )

@@ -23,8 +23,8 @@ from search.storage.patient_storage import PatientStorage
 from search.study.identity import StudyIdentity
 from search.study.samplers import SamplerName
 from search.study.schedulers import Stopping
-from tracking.output import Output
 from tracking.passwords import without_password
+from tracking.remote.output import Output
 
 JOURNAL_FILE = "journal.log"
 """the Optuna study, unless `--storage` names a database"""

@@ -20,12 +20,12 @@ from search.study.records import (
     trial_name,
 )
 from search.study.result import Baseline, BestTrial, SearchResult, TrialCounts
-from tracking.console import onlooker_on
-from tracking.mlflow_recorder import MlflowRecorder
-from tracking.onlooker import Onlooker
-from tracking.progress import Best, Bounds, Past, Progress
 from tracking.records import Ending, Summary
 from tracking.run_names import BEST_TRIAL_TAG, COUNT_TAG_PREFIX
+from tracking.sending.mlflow_recorder import MlflowRecorder
+from tracking.terminal.console import onlooker_on
+from tracking.terminal.onlooker import Onlooker
+from tracking.terminal.progress import Best, Bounds, Past, Progress
 
 
 def console_of(

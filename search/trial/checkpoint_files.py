@@ -13,7 +13,7 @@ from typing import IO
 
 from dlf.command import one_line
 from dlf.whole_file import replaced_whole
-from tracking.remote_folder import RemoteFolder
+from tracking.remote.folder import RemoteFolder
 
 
 class CheckpointsAwayError(OSError):

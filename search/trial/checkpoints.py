@@ -24,7 +24,7 @@ from search.trial.checkpoint_files import (
     LocalFiles,
     RemoteFiles,
 )
-from tracking.remote_folder import RemoteFolder
+from tracking.remote.folder import RemoteFolder
 
 STATE_FILE = "training.pt"
 PREDICTIONS_FILE = "valid_predictions.npy"

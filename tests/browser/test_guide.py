@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from tests.support.shown_study import PROJECT, Shown
-from tracking.location import resolve
-from tracking.mlflow_connection import connect
+from tracking.store.connection import connect
+from tracking.store.location import resolve
 
 pytestmark = pytest.mark.slow
 

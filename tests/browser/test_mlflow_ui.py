@@ -15,7 +15,7 @@ from tests.support.mlflow_ui import COMPLETE, Ui
 from tests.support.shown_study import FAILING, NAME, REASON, Shown, ui_command
 from tracking.report import REPORT_FILE
 from tracking.run_names import CONFUSION_FILE
-from tracking.run_status import TRIAL_ENDINGS
+from tracking.store.run_status import TRIAL_ENDINGS
 
 pytestmark = pytest.mark.slow
 

@@ -22,9 +22,9 @@ from search.trial.data import OpenedData
 from tests.support.commands import ROOT, Command
 from tests.support.searches import clear_ray, run_here, wait_until
 from tests.support.small_models import SMALL
-from tracking.journal import TRACKING_FILE
-from tracking.location import resolve
-from tracking.mlflow_connection import connect_to_read
+from tracking.journal.file import TRACKING_FILE
+from tracking.store.connection import connect_to_read
+from tracking.store.location import resolve
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

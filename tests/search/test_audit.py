@@ -14,11 +14,11 @@ from search.study.budget import Budget
 from search.study.records import OUR_STATES
 from search.trial.plan import TrialPlan
 from tests.support.simulation import DriverKilledError, SimulatedSearch, planted_mae
-from tracking.journal import TRACKING_FILE, journaled_trials
-from tracking.location import resolve
-from tracking.mlflow_recorder import MlflowRecorder
-from tracking.recorded import recorded_trials
+from tracking.journal.file import TRACKING_FILE, journaled_trials
 from tracking.records import Ending, StudyRecord, Summary, TrialState
+from tracking.sending.mlflow_recorder import MlflowRecorder
+from tracking.sending.recorded import recorded_trials
+from tracking.store.location import resolve
 
 TRIALS = 6
 

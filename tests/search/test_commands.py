@@ -27,7 +27,7 @@ from search.study.open_study import StudyPlace
 from search.study.records import FinishedTrial
 from search.study.summary import run_id_of
 from tests.support.commands import ROOT, Command, run, run_here
-from tests.support.promotions import FEW
+from tests.support.promotions import FEWEST_TRAININGS
 from tests.support.searches import Search
 
 TRIALS = 5
@@ -166,7 +166,9 @@ def test_a_study_of_that_name_is_refused_and_left_alone(
 
 @pytest.mark.slow
 def test_the_best_configuration_is_promoted(searched: Searched) -> None:
-    done = run("search/promote.py", *searched.flags, *map(str, FEW), cwd=searched.folder)
+    done = run(
+        "search/promote.py", *searched.flags, *map(str, FEWEST_TRAININGS), cwd=searched.folder
+    )
     assert done.code == 0, done.err
     result = json.loads(done.out.splitlines()[-1])
     assert result["study"] == "tiny"

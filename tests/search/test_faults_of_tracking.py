@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.mlflow_server import MlflowServer
 from tests.support.searches import Search
-from tracking.location import resolve
-from tracking.recorded import recorded_trials
+from tracking.sending.recorded import recorded_trials
+from tracking.store.location import resolve
 
 pytestmark = pytest.mark.slow
 

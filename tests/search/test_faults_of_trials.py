@@ -17,9 +17,9 @@ from search.trial.checkpoints import STATE_FILE, Checkpoints, DamagedCheckpointE
 from tests.support import faulty_trainable as fault
 from tests.support.commands import Command
 from tests.support.searches import Search
-from tracking.location import resolve
-from tracking.mlflow_connection import connect
-from tracking.recorded import recorded_trials
+from tracking.sending.recorded import recorded_trials
+from tracking.store.connection import connect
+from tracking.store.location import resolve
 
 pytestmark = pytest.mark.slow
 

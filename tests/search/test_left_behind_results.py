@@ -16,9 +16,9 @@ from tests.support.kept_study import Kept, two_trainings
 from tests.support.searches import Search
 from tests.support.simulation import SimulatedSearch
 from tests.support.small_models import SMALL
-from tracking.mlflow_recorder import MlflowRecorder
 from tracking.records import Outcome
 from tracking.run_names import PREDICTIONS_FILE as SENT_PREDICTIONS_FILE
+from tracking.sending.mlflow_recorder import MlflowRecorder
 from tracking.study_files import StudyFiles
 
 

@@ -23,7 +23,8 @@ from tests.support.promotions import FEW
 from tests.support.s3_server import SECRET, S3Server
 from tests.support.searches import Search, clear_ray, resume_to_the_end, run_here, wait_until
 from tests.support.small_models import SMALL
-from tracking.remote_folder import RemoteFolder
+from tests.support.tracking_stores import store_at
+from tracking.remote.folder import RemoteFolder
 
 slow = pytest.mark.slow
 
@@ -64,7 +65,7 @@ def machine(tmp_path: Path, tiny_data: Path, s3_server: S3Server) -> Callable[..
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         storage = f"sqlite:///{tmp_path / 'study.db'}"
-        tracking = f"sqlite:///{tmp_path / 'ml.db'}"
+        tracking = store_at(tmp_path / "ml.db").uri
         search = Search(folder, tiny_data, storage, at_once, tracking=tracking, output=uri)
         return Machine(search, RemoteFolder.at(uri))
 

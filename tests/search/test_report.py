@@ -28,10 +28,10 @@ from tests.support.simulation import (
     SimulatedSearch,
     planted_mae,
 )
-from tracking.location import resolve
-from tracking.mlflow_recorder import MlflowRecorder
 from tracking.records import Ending, StudyRecord, Summary, TrialState
 from tracking.report import REPORT_FILE
+from tracking.sending.mlflow_recorder import MlflowRecorder
+from tracking.store.location import resolve
 
 Record = Callable[..., EpochRecord]
 

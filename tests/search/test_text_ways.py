@@ -19,7 +19,7 @@ from dlf.training.inference import predict
 from search.study.open_study import StudyPlace
 from tests.support.commands import run
 from tests.support.encoders import save_tiny_encoder
-from tests.support.promotions import FEW
+from tests.support.promotions import FEWEST_TRAININGS
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def promoted(
     size = ["--trials", "2", "--max-epochs", "2"]
     searched = run("search/run.py", "--dataset", "synthetic", *size, *flags, *text, cwd=folder)
     assert searched.code == 0, searched.err
-    done = run("search/promote.py", *flags, *map(str, FEW), "--json", cwd=folder)
+    done = run("search/promote.py", *flags, *FEWEST_TRAININGS, "--json", cwd=folder)
     assert done.code == 0, done.err
     result = json.loads(done.out.splitlines()[-1])
     return Promoted(request.param, folder, tiny_data, searched.out, result)

@@ -17,8 +17,8 @@ from tests.support.postgres import running_postgres
 from tests.support.processes import living_in_group
 from tests.support.promotions import FEWEST_TRAININGS
 from tests.support.s3_server import SECRET, S3Server
-from tests.support.searches import Search, clear_ray, run_here
-from tracking.remote_folder import RemoteFolder
+from tests.support.searches import Search, clear_ray, run_here, wait_until
+from tracking.remote.folder import RemoteFolder
 from tracking.study_files import TUNE_FOLDER
 
 pytestmark = pytest.mark.slow
@@ -97,6 +97,8 @@ def test_no_secret_is_left_behind(
     assert secretive.output is not None
     said = []
     with secretive.running("--trials", 1000, "--max-epochs", 2) as driver:
+        hidden = f"//dlf:{'*' * len(STORAGE)}@127.0.0.1".encode()
+        wait_until(lambda: hidden in Path(f"/proc/{driver.pid}/cmdline").read_bytes())
         secretive.wait_for_epochs(3, driver)
         listed = living_in_group(driver.pid)
         assert [p.words[0] for p in listed if told_in(" ".join(p.words).encode())] == []
@@ -109,9 +111,11 @@ def test_no_secret_is_left_behind(
         driver.send_signal(signal.SIGINT)
         said += driver.communicate(timeout=120)
     assert driver.returncode == 130, said
+    assert "go on with: " in said[-1]
 
     done = secretive.run("--resume", "--trials", len(secretive.study.trials) + 1)
     assert done.code == 0, done.err
+    assert "--storage" in done.out
     report = run_here(search.report.main, "report", *secretive.flags)
     assert report.code == 0, report.err
     said += [done.out, done.err, report.out, report.err, secretive.status(), *secretive.audit()]

@@ -10,6 +10,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.support.tracking_stores import store_at
+
 SERVER_DEADLINE = 60.0
 UNAUTHORIZED = 401
 
@@ -30,9 +32,11 @@ class MlflowServer:
         self._folder = folder
         self._password = password
         self._port = unused_port()
+        self._process: subprocess.Popen[bytes] | None = None
         self.address = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
+        store_at(self._folder / "mlflow.db")
         command = self._command()
         environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         if self._password is not None:
@@ -48,9 +52,11 @@ class MlflowServer:
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait_for_api()
+        self._wait_for_api(self._process)
 
     def kill(self) -> None:
+        if self._process is None:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, 9)
         self._process.wait()
@@ -76,10 +82,10 @@ class MlflowServer:
             *("--artifacts-destination", str(self._folder / "artifacts")),
         ]
 
-    def _wait_for_api(self) -> None:
+    def _wait_for_api(self, process: "subprocess.Popen[bytes]") -> None:
         url = f"{self.address}/api/2.0/mlflow/experiments/get?experiment_id=0"
         deadline = time.monotonic() + SERVER_DEADLINE
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and process.poll() is None:
             try:
                 with urllib.request.urlopen(url, timeout=5):
                     return
@@ -87,6 +93,6 @@ class MlflowServer:
                 if isinstance(error, urllib.error.HTTPError) and error.code == UNAUTHORIZED:
                     return
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(timeout=0.2)
+                    process.wait(timeout=0.2)
         self.kill()
         raise AssertionError(f"no server at {self.address}:\n{(self._folder / 'log').read_text()}")

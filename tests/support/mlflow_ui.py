@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from tracking.run_links import LOCAL_UI
+from tracking.store.run_links import LOCAL_UI
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -15,6 +15,7 @@ from tests.support.commands import Command
 from tests.support.searches import clear_ray, run_here
 from tests.support.simulation import SimulatedSearch
 from tests.support.small_models import SMALL_VALUES
+from tests.support.tracking_stores import store_at
 
 TINY_PAPER = preset("paper", "synthetic").with_values(SMALL_VALUES)
 """the paper's recipe on a model that trains in no time"""
@@ -55,7 +56,7 @@ class Promoted:
         self.study = simulated.run(8, curve=lambda plan, _: 2 - float(plan.params["margin"]))
         self.place: StudyPlace = simulated.place
         self.data_dir = data_dir
-        self.tracking = f"sqlite:///{folder / 'ml.db'}"
+        self.tracking = store_at(folder / "ml.db").uri
 
     @property
     def opened(self) -> OpenStudy:

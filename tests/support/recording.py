@@ -12,13 +12,13 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tracking.journal import journaled_trials
-from tracking.location import TrackingLocation, resolve
-from tracking.mlflow_connection import connect
-from tracking.mlflow_recorder import MlflowRecorder
-from tracking.recorded import recorded_trials
+from tracking.journal.file import journaled_trials
 from tracking.records import Ending, Outcome, StudyRecord, Summary, TrialRecord, TrialState
 from tracking.run_names import KEY_TAG, TRIAL_TAG
+from tracking.sending.mlflow_recorder import MlflowRecorder
+from tracking.sending.recorded import recorded_trials
+from tracking.store.connection import connect
+from tracking.store.location import TrackingLocation, resolve
 
 EPOCHS = (1, 2)
 OUTCOMES = (

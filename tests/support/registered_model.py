@@ -16,10 +16,10 @@ from dlf.training.batching import Clips
 from dlf.training.inference import predict_levels
 from dlf.training.training_data import TrainingData
 from tests.support.small_models import SMALL
-from tracking.location import TrackingLocation
-from tracking.mlflow_connection import connect
-from tracking.model_package import package_model
-from tracking.registry import register_champion
+from tracking.registry.champion import register_champion
+from tracking.registry.model_package import package_model
+from tracking.store.connection import connect
+from tracking.store.location import TrackingLocation
 
 TINY = SMALL.with_values({"accumulation": 1, "learning_rate": 3e-3})
 CLIPS = 12

@@ -28,9 +28,11 @@ from search.engine.trainable import DLFTrainable
 from search.study.open_study import StudyPlace
 from tests.support.commands import ROOT, Command, run_here
 from tests.support.small_models import SMALL_VALUES
-from tracking.journal import TRACKING_FILE
+from tests.support.tracking_stores import store_at
+from tracking.journal.file import TRACKING_FILE
 
 SECONDS = 120.0
+STORE = "ml.db"
 SMALL = tuple(f"{name}={value}" for name, value in SMALL_VALUES.items())
 
 
@@ -62,7 +64,7 @@ class Search(NamedTuple):
     def flags(self) -> list[str]:
         """Where everything lies."""
         flags = ["--study", self.name, "--output", self.output or str(self.folder / "runs")]
-        flags += ["--tracking-uri", self.tracking or f"sqlite:///{self.folder / 'ml.db'}"]
+        flags += ["--tracking-uri", self.tracking or f"sqlite:///{self.folder / STORE}"]
         return flags if self.storage is None else [*flags, "--storage", self.storage]
 
     def words(self, *more: str | int) -> list[str]:
@@ -75,6 +77,7 @@ class Search(NamedTuple):
 
     def run(self, *more: str | int, trainable: type[DLFTrainable] = DLFTrainable) -> Command:
         """Run the search here, on the Ray of this process."""
+        store_at(self.folder / STORE)
         with patch("search.run.run_trials", partial(run_trials, trainable=trainable)):
             done = run_here(search.run.main, str(ROOT / "search/run.py"), *self.words(*more))
         clear_ray()
@@ -83,6 +86,7 @@ class Search(NamedTuple):
     @contextmanager
     def running(self, *more: str | int, **environment: str) -> Iterator[subprocess.Popen[str]]:
         """Run the search in a process group of its own, which is killed in the end."""
+        store_at(self.folder / STORE)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
         process = subprocess.Popen(
             [sys.executable, ROOT / "search/run.py", *self.words(*more)],

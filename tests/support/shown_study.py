@@ -13,12 +13,12 @@ from search.trial.plan import TrialPlan
 from tests.support.epoch_records import epoch_record
 from tests.support.mlflow_server import MlflowServer
 from tests.support.simulation import SimulatedSearch, planted_mae
-from tracking.journal import TRACKING_FILE
-from tracking.location import resolve
-from tracking.mlflow_recorder import MlflowRecorder
+from tracking.journal.file import TRACKING_FILE
 from tracking.predictions import Predictions, write_predictions
 from tracking.recorder import Recorders
 from tracking.records import Ending, Outcome, StudyRecord, Summary, TrialRecord
+from tracking.sending.mlflow_recorder import MlflowRecorder
+from tracking.store.location import resolve
 from tracking.study_files import StudyFiles
 
 NAME = "synthetic-demo"

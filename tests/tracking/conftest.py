@@ -1,35 +1,26 @@
 """A real sqlite store and a real MLflow server to record into."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.mlflow_server import MlflowServer, unused_port
-from tracking.journal import TRACKING_FILE
-from tracking.location import TrackingLocation, resolve
-from tracking.mlflow_connection import connect, quiet_mlflow
-from tracking.mlflow_store import MlflowStore
+from tests.support.tracking_stores import store_at
+from tracking.journal.file import TRACKING_FILE
 from tracking.records import StudyRecord, TrialRecord
+from tracking.store.connection import connect, quiet_mlflow
+from tracking.store.location import TrackingLocation, resolve
+from tracking.store.mlflow_store import MlflowStore
 
 quiet_mlflow()
 
 
-@pytest.fixture(scope="session")
-def template_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    location = resolve(f"sqlite:///{tmp_path_factory.mktemp('template') / 'mlflow.db'}")
-    connect(location)
-    assert location.database_file is not None
-    return location.database_file
-
-
 @pytest.fixture
-def sqlite_location(template_database: Path, tmp_path: Path) -> TrackingLocation:
-    file = tmp_path / "a store #1" / "mlflow.db"
-    file.parent.mkdir()
-    shutil.copy(template_database, file)
-    return resolve(f"sqlite:///{file}")
+def sqlite_location(tmp_path: Path) -> TrackingLocation:
+    folder = tmp_path / "a store #1"
+    folder.mkdir()
+    return store_at(folder / "mlflow.db")
 
 
 @pytest.fixture(scope="session")
@@ -38,24 +29,25 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def server_location(
-    template_database: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TrackingLocation]:
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(template_database, folder / "mlflow.db")
-    server = MlflowServer(folder)
+def server_location(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingLocation]:
+    server = MlflowServer(tmp_path_factory.mktemp("server"))
     server.start()
     yield resolve(server.address)
     server.kill()
 
 
 @pytest.fixture
-def mortal_server(template_database: Path, tmp_path: Path) -> Iterator[MlflowServer]:
-    shutil.copy(template_database, tmp_path / "mlflow.db")
+def absent_server(tmp_path: Path) -> Iterator[MlflowServer]:
+    """A server that is yet to be started."""
     server = MlflowServer(tmp_path)
-    server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def mortal_server(absent_server: MlflowServer) -> MlflowServer:
+    absent_server.start()
+    return absent_server
 
 
 @pytest.fixture(params=["sqlite", "server"])

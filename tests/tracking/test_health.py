@@ -1,7 +1,6 @@
 """The health check of an MLflow server: green only where the server can work."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import pytest
 
 from tests.support.commands import ROOT
 from tests.support.mlflow_server import MlflowServer, unused_port
-from tracking.location import TrackingLocation
+from tracking.store.location import TrackingLocation
 
 
 def ask(uri: str) -> subprocess.CompletedProcess[str]:
@@ -26,12 +25,9 @@ def ask(uri: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def choosy_server(
-    template_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[MlflowServer]:
+def choosy_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowServer]:
     """A server that may be called by its address alone."""
     monkeypatch.setenv("MLFLOW_SERVER_ALLOWED_HOSTS", "127.0.0.1:*")
-    shutil.copy(template_database, tmp_path / "mlflow.db")
     server = MlflowServer(tmp_path)
     server.start()
     yield server

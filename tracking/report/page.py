@@ -31,7 +31,7 @@ from tracking.report.regularisers import comparisons, regulariser_views
 from tracking.report.thinning import POINTS
 from tracking.report.top_table import top_rows
 from tracking.report.verdict import caution, states_in_words, verdict
-from tracking.run_links import LOCAL_UI
+from tracking.store.run_links import LOCAL_UI
 
 MOST_FAULTS = 40
 LONG_NAME = 9

@@ -19,7 +19,7 @@ from search.trial.code_version import PROJECT
 from search.trial.seeds import final_seed
 from tests.support.promotion_plans import promotion_plan
 from tests.support.seeded_trainings import entrant
-from tracking.location import resolve
+from tracking.store.location import resolve
 
 
 def test_in_the_project_the_default_store_is_opened_by_make(

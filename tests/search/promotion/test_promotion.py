@@ -22,10 +22,10 @@ from tests.support.epoch_records import epoch_record
 from tests.support.mlflow_server import unused_port
 from tests.support.promotions import FEW, TINY_PAPER, Promoted
 from tests.support.simulation import SimulatedSearch
-from tracking.location import resolve
-from tracking.mlflow_connection import connect_to_read
 from tracking.predictions import read_predictions
-from tracking.registry import champion_of
+from tracking.registry.champion import champion_of
+from tracking.store.connection import connect_to_read
+from tracking.store.location import resolve
 
 pytestmark = pytest.mark.slow
 

@@ -32,7 +32,7 @@ from search.trial.data import TrialData
 from search.trial.plan import TrialPlan
 from tests.support.mlflow_server import unused_port
 from tests.support.s3_server import S3Server
-from tracking.remote_folder import RemoteFolder
+from tracking.remote.folder import RemoteFolder
 
 STATE = {"weights": torch.arange(5000.0), "history": [{"epoch": 1}]}
 

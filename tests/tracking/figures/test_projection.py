@@ -78,7 +78,7 @@ def test_figures_of_trials_load_neither_pyplot_nor_sklearn() -> None:
     code = (
         "import sys\n"
         "import tracking.figures.projection, tracking.figures.class_accuracy\n"
-        "from tracking.trial_pictures import TrialPictures\n"
+        "from tracking.sending.trial_pictures import TrialPictures\n"
         "TrialPictures()\n"
         "assert not {'matplotlib.pyplot', 'sklearn', 'scipy'} & set(sys.modules)\n"
     )

@@ -1,0 +1,1 @@
+"""What people see of a search on their terminal while it runs."""
