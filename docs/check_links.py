@@ -43,7 +43,7 @@ class Pages(SimpleHTTPRequestHandler):
 
     def copyfile(self, source: "SupportsRead[AnyStr]", outputfile: "SupportsWrite[AnyStr]") -> None:
         """Send a file; LinkChecker hangs up on one as soon as it has seen what it is."""
-        with suppress(BrokenPipeError):
+        with suppress(BrokenPipeError, ConnectionResetError):
             super().copyfile(source, outputfile)
 
 
