@@ -1,6 +1,7 @@
 """A search whose database server stops in the middle: it waits, says so, and goes on."""
 
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,11 @@ def line_with(words: str, stream: IO[str]) -> str:
     found = next((line for line in stream if words in line), None)
     assert found is not None, f"nobody says {words!r}"
     return found
+
+
+def err_of(process: subprocess.Popen[str]) -> IO[str]:
+    assert process.stderr is not None
+    return process.stderr
 
 
 def test_a_server_that_was_away_costs_nothing(
@@ -88,6 +94,20 @@ def test_ctrl_c_ends_the_waiting(search: Search, postgres_server: PostgresServer
     assert driver.returncode == 130, err
     assert "Traceback" not in err
     assert sum(line.startswith("go on with: ") for line in err.splitlines()) == 1
+    postgres_server.start()
+    resume_to_the_end(search)
+
+
+def test_a_second_signal_ends_it_at_once(search: Search, postgres_server: PostgresServer) -> None:
+    with search.running(*ENDLESS) as driver:
+        search.wait_for_epochs(SOME_EPOCHS, driver)
+        postgres_server.stop()
+        line_with("does not answer", out_of(driver))
+        driver.send_signal(signal.SIGINT)
+        line_with("coming to rest; once more", err_of(driver))
+        driver.send_signal(signal.SIGINT)
+        driver.communicate(timeout=60)
+    assert driver.returncode == 130
     postgres_server.start()
     resume_to_the_end(search)
 
