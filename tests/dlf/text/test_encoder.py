@@ -212,7 +212,7 @@ def test_what_a_cached_encoder_of_the_hub_lacks_is_fetched(
 def test_minilm_is_a_pip_package(minilm: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (minilm.name, minilm.width, minilm.layers) == ("minilm", 384, 6)
     monkeypatch.setattr("dlf.text.encoder.find_spec", lambda _: None)
-    with pytest.raises(BadInputError, match=r"pip install 'dlf-search\[text-offline\]'"):
+    with pytest.raises(BadInputError, match=r"pip install '\.\[text-offline\]'"):
         find_encoder("minilm")
 
 
