@@ -2,12 +2,15 @@
 
 import json
 import sqlite3
+from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+import search.promote
+import search.run
 from dlf.data import open_test_split, read_manifest
 from dlf.data.encoded import list_encoded
 from dlf.data.synthetic import LEXICON
@@ -17,9 +20,10 @@ from dlf.trained_model import TrainedModel
 from dlf.training.batching import Clips
 from dlf.training.inference import predict
 from search.study.open_study import StudyPlace
-from tests.support.commands import run
+from tests.support.commands import ROOT, Command, run_here
 from tests.support.encoders import save_tiny_encoder
 from tests.support.promotions import FEWEST_TRAININGS
+from tests.support.searches import clear_ray
 
 pytestmark = pytest.mark.slow
 
@@ -41,18 +45,32 @@ class Promoted(NamedTuple):
         return TrainedModel.load(next(self.folder.glob("runs/tiny/promotions/*/model")))
 
 
+def promote(folder: Path, *words: str) -> Command:
+    """Promote the study in a folder."""
+    with chdir(folder):
+        done = run_here(search.promote.main, str(ROOT / "search/promote.py"), *words)
+    clear_ray()
+    return done
+
+
 @pytest.fixture(scope="module", params=["frozen", "finetune"])
 def promoted(
-    request: pytest.FixtureRequest, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tiny_data: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    ray_here: None,
 ) -> Promoted:
     folder = tmp_path_factory.mktemp("search")
     encoder = save_tiny_encoder(folder / "encoder", tuple(word for word, _, _ in LEXICON))
     flags = ["--study", "tiny", "--data-dir", str(tiny_data)]
     text = ["--text", request.param, "--text-encoder", str(encoder)]
     size = ["--trials", "2", "--max-epochs", "2"]
-    searched = run("search/run.py", "--dataset", "synthetic", *size, *flags, *text, cwd=folder)
+    words = ["--dataset", "synthetic", *size, *flags, *text]
+    with chdir(folder):
+        searched = run_here(search.run.main, str(ROOT / "search/run.py"), *words)
+    clear_ray()
     assert searched.code == 0, searched.err
-    done = run("search/promote.py", *flags, *FEWEST_TRAININGS, "--json", cwd=folder)
+    done = promote(folder, *flags, *FEWEST_TRAININGS, "--json")
     assert done.code == 0, done.err
     result = json.loads(done.out.splitlines()[-1])
     return Promoted(request.param, folder, tiny_data, searched.out, result)
@@ -111,10 +129,8 @@ def test_a_promotion_with_another_encoder_is_refused(promoted: Promoted) -> None
     vocabulary = promoted.folder / "encoder" / "vocab.txt"
     former = vocabulary.read_text()
     vocabulary.write_text("other\n")
-    done = run(
-        *("search/promote.py", "--study", "tiny", "--data-dir", promoted.data_dir, "--again"),
-        cwd=promoted.folder,
-    )
+    flags = ["--study", "tiny", "--data-dir", str(promoted.data_dir)]
+    done = promote(promoted.folder, *flags, "--again")
     vocabulary.write_text(former)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "is not the one that the study was made with" in done.err
