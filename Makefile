@@ -2,9 +2,11 @@
 
 PYTHON ?= python3
 PORT ?= 5000
+LANES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+PYTEST := $(BIN)/python -m pytest --numprocesses $(LANES) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install search ui tracked test test-all lint format docs bench pictures rehearse licences audit \
@@ -27,12 +29,12 @@ tracked:
 	@test -e mlflow.db || { echo "nothing was tracked here yet: make search" >&2; exit 2; }
 
 test: $(INSTALLED)  ## run the tests, but for the slow ones: faults of whole searches and servers, the browser
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(INSTALLED)  ## run all tests, with their coverage of dlf/ and search/ by branches
-	$(BIN)/python -m pytest --cov --cov-report= --durations=40
-	$(BIN)/coverage report --include='dlf/*'
-	$(BIN)/coverage report --include='search/*'
+	$(PYTEST) --cov --cov-report= --durations=40
+	$(BIN)/coverage report --include='dlf/*' --fail-under=90
+	$(BIN)/coverage report --include='search/*' --fail-under=90
 
 lint: $(INSTALLED)  ## check style, formatting and types
 	$(BIN)/ruff check
