@@ -246,6 +246,11 @@ def test_a_run_that_ended_otherwise_or_too_early_is_a_difference(
         ('{"trial": 1, "status": "TERMINATED"}\n', "", "Tune under way"),
         ('{"trial": 0, "epoch": 9}\n', "", "trial 0 .paper.: Optuna has 9 epochs, Tune 8"),
         ('{"trial": 4, "status": "ERROR"}', '{"trial": 7, "status": "ERROR"}', "trial 7: Tune has"),
+        (
+            '{"trial": 1, "status": "TERMINATED"}',
+            '{"trial": 1, "epoch": 10, "finite": false}\n{"trial": 1, "status": "TERMINATED"}',
+            "trial 1: Optuna has it .*, Tune a value that is no number",
+        ),
     ],
 )
 def test_tune_saying_something_else_is_a_difference(
@@ -256,3 +261,20 @@ def test_tune_saying_something_else_is_a_difference(
     assert former in text
     path.write_text(text.replace(former, now))
     assert any(re.search(said, each) for each in recorded.audit().differences)
+
+
+def test_a_trial_that_tune_does_not_know_is_a_difference(recorded: Recorded) -> None:
+    path = recorded.search.place.folder / TUNE_LOG_FILE
+    others = [line for line in path.read_text().splitlines() if '"trial": 1,' not in line]
+    path.write_text("".join(f"{line}\n" for line in others))
+    (difference,) = recorded.audit().differences
+    assert re.fullmatch(r"trial 1: Optuna has it [A-Z]+, Tune does not know it", difference)
+
+
+def test_a_trial_under_way_that_ended_in_mlflow_is_a_difference(
+    tmp_path: Path, record_of_mae: Any
+) -> None:
+    recorded = search(tmp_path, record_of_mae, dying)
+    (recorded.search.place.folder / TRACKING_FILE).unlink()
+    recorded.change(f"update runs set status = 'FINISHED' where run_uuid = {recorded.run_of(4)}")
+    assert recorded.audit().differences == ["trial 4: Optuna has it RUNNING, MLflow FINISHED"]

@@ -1,5 +1,6 @@
 """Addresses of clusters that cannot be used: one sentence each."""
 
+import json
 import os
 import socket
 import subprocess
@@ -7,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import ray
 
 from dlf.command import BadInputError
-from search.cluster.ray_session import Head, ray_session
+from search.cluster.ray_session import Head, _refuse_other_versions, ray_session
 from tests.support.commands import ROOT
 
 
@@ -67,6 +69,30 @@ def test_the_environment_names_a_cluster_too(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     with pytest.raises(BadInputError, match="'nowhere' is not the address"), ray_session():
         pass
+
+
+class Metadata:
+    """A client of a cluster that tells its versions, or nothing."""
+
+    def __init__(self, **told: str) -> None:
+        self.told = json.dumps(told).encode() if told else None
+
+    def internal_kv_get(self, *_: bytes) -> bytes | None:
+        return self.told
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [({"ray_version": "1.0"}, "runs Ray 1.0 and"), ({"python_version": "2.7"}, "runs Python 2.7")],
+)
+def test_another_ray_or_python_is_refused(told: dict[str, str], words: str) -> None:
+    with pytest.raises(BadInputError, match=words):
+        _refuse_other_versions(Metadata(**told), Head("ray-head", 6379))
+
+
+@pytest.mark.parametrize("told", [{}, {"ray_version": ray.__version__}])
+def test_our_own_and_what_is_not_told_are_not(told: dict[str, str]) -> None:
+    _refuse_other_versions(Metadata(**told), Head("ray-head", 6379))
 
 
 @pytest.mark.slow

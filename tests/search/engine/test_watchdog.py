@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ray.exceptions import RaySystemError
 
 from search.engine.watchdog import hanging_place, stack_file, take_stack, watched
 from search.trial.checkpoints import Checkpoints
@@ -73,6 +74,21 @@ def test_a_stack_is_taken_from_the_node_that_has_it(tmp_path: Path, ray_here: No
     assert take_stack(checkpoints, 3) == ""
     assert take_stack(Checkpoints(folder=tmp_path / "another study"), 30) == ""
     assert take_stack(checkpoints, 30) == "another trial"
+
+
+def test_without_a_node_there_is_no_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.engine.watchdog.training_nodes", list)
+    assert take_stack(Checkpoints(folder=tmp_path), 3) == ""
+
+
+def test_a_node_that_dies_meanwhile_has_no_stack(
+    tmp_path: Path, ray_here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_: object) -> None:
+        raise RaySystemError("the node died")
+
+    monkeypatch.setattr("ray.get", lost)
+    assert take_stack(Checkpoints(folder=tmp_path), 3) == ""
 
 
 def test_a_file_of_somebody_else_is_not_written_to(tmp_path: Path) -> None:
