@@ -116,6 +116,21 @@ def test_resampled_metrics_are_those_of_the_drawn_clips() -> None:
             assert got == pytest.approx(expected.model_dump(), abs=1e-6)
 
 
+@pytest.mark.parametrize(("offset", "spread"), [(0, 1e-4), (1e4, 0.25), (0, 1e4)])
+def test_the_resampled_correlation_is_the_same_however_large_predictions_are(
+    offset: float, spread: float
+) -> None:
+    rng = np.random.default_rng(5)
+    labels = sentiment(rng, clips=20)
+    predictions = (offset + spread * (labels + rng.normal(0, 1, 20))).astype(np.float32)
+    weights = resampled_clips(20)[:50]
+    found = resampled_metrics(predictions, labels, weights)["corr"]
+    for weight, got in zip(weights, found, strict=True):
+        drawn = np.repeat(np.arange(20), weight.astype(int))
+        expected = np.corrcoef(predictions[drawn].astype(np.float64), labels[drawn])[0, 1]
+        assert got == pytest.approx(expected, abs=1e-9)
+
+
 def test_predictions_that_do_not_vary_on_a_resample_have_no_correlation() -> None:
     """Whatever rounding leaves of their variance."""
     rng = np.random.default_rng(4)

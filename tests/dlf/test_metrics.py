@@ -59,6 +59,8 @@ def test_correlation_is_pearsons(seed: int) -> None:
     expected = np.corrcoef(predictions.astype(np.float64), labels.astype(np.float64))[0, 1]
     assert compute_metrics(predictions, labels).corr == pytest.approx(expected, abs=1e-6)
     assert compute_metrics(-predictions, labels).corr == pytest.approx(-expected, abs=1e-6)
+    close = (1e-4 * labels).astype(np.float32)
+    assert compute_metrics(close, labels).corr == pytest.approx(1, abs=1e-6)
 
 
 def test_halves_go_to_even_and_ends_are_clipped() -> None:
