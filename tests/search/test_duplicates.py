@@ -46,6 +46,7 @@ def test_a_duplicate_ends_as_its_twin_did_wherever_it_is_told(small: SimulatedSe
     for trial in duplicates:
         twin = study.trials[trial.user_attrs[DUPLICATE_OF]]
         assert (trial.params, trial.state, trial.value) == (twin.params, twin.state, twin.value)
+        assert trial.state.name == "PRUNED" or trial.intermediate_values == {}
         assert small.recorder.ended[trial.number] == small.recorder.ended[twin.number]
         assert small.recorder.epochs[trial.number] == []
 
