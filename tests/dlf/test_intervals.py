@@ -105,8 +105,9 @@ def test_resampled_metrics_are_those_of_the_drawn_clips() -> None:
     rng = np.random.default_rng(0)
     for clips in (3, 40):
         labels = sentiment(rng, clips=clips)
-        labels[0] = 0
-        predictions = (labels + rng.normal(0, 2, clips)).round(1).astype(np.float32)
+        labels[:2] = 0, 3
+        predictions = (labels + rng.normal(0, 1, clips)).round(1).astype(np.float32)
+        predictions[1] = 5
         weights = resampled_clips(clips)[:200]
         found = resampled_metrics(predictions, labels, weights)
         for position, weight in enumerate(weights):
