@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from search.promotion.finals import Finals
 from search.promotion.race import Race
-from search.seeded.comparison import Comparison, clearly_beats, compare
+from search.seeded.comparison import FEWEST_SEEDS, Comparison, clearly_beats, compare
 from search.seeded.seeded_trainings import Entrant, SeededTrainings
 from search.study.identity import PAPER_TRIAL
 
@@ -64,7 +64,8 @@ def against(
     of_second = trainings.trainings_of(entrants[second.number])
     shared = sorted(of_first.keys() & of_second.keys())
     pairs = [(of_first[seed], of_second[seed]) for seed in shared]
-    if len(pairs) < 2 or not all(one.predictions and other.predictions for one, other in pairs):
+    enough = len(pairs) >= FEWEST_SEEDS
+    if not enough or not all(one.predictions and other.predictions for one, other in pairs):
         return None
     return compare(
         np.stack([one.errors(labels) for one, _ in pairs]),

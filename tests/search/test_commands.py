@@ -42,10 +42,12 @@ class Searched(NamedTuple):
     flags: list[str]
     result: dict[str, Any]
     output: Command
+    configurations: list[str]
+    """the files of them in MLflow, before anything was promoted"""
 
     def ask(self, query: str) -> list[Any]:
-        with sqlite3.connect(self.folder / "ml.db") as database:
-            return database.execute(query).fetchall()
+        """Ask MLflow's database as the search left it."""
+        return ask(self.folder / "searched.db", query)
 
     @property
     def study(self) -> optuna.Study:
@@ -60,7 +62,15 @@ def searched(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Searc
     size = ["--trials", str(TRIALS), "--max-epochs", str(EPOCHS)]
     done = run("search/run.py", "--dataset", "synthetic", *size, *flags, cwd=folder)
     assert done.code == 0, done.err
-    return Searched(folder, flags, json.loads(done.out.splitlines()[-1]), done)
+    shutil.copy(folder / "ml.db", folder / "searched.db")
+    files = sorted((folder / "mlartifacts").rglob("artifacts/config.yaml"))
+    configurations = [file.read_text() for file in files]
+    return Searched(folder, flags, json.loads(done.out.splitlines()[-1]), done, configurations)
+
+
+def ask(database: Path, query: str) -> list[Any]:
+    with sqlite3.connect(database) as opened:
+        return opened.execute(query).fetchall()
 
 
 def test_the_json_has_what_other_tools_rely_on(searched: Searched) -> None:
@@ -136,9 +146,8 @@ def test_every_epoch_has_the_metrics_of_the_contract(searched: Searched) -> None
 
 
 def test_a_trials_configuration_is_an_artifact_that_can_be_read_back(searched: Searched) -> None:
-    files = sorted((searched.folder / "mlartifacts").rglob("artifacts/config.yaml"))
-    assert len(files) == TRIALS
-    configs = [Config.from_yaml(file.read_text()) for file in files]
+    assert len(searched.configurations) == TRIALS
+    configs = [Config.from_yaml(text) for text in searched.configurations]
     asked = [Config().with_values(trial.params) for trial in searched.study.trials]
     assert all(config in asked for config in configs)
 
@@ -170,6 +179,7 @@ def test_the_best_configuration_is_promoted(searched: Searched) -> None:
         "search/promote.py", *searched.flags, *map(str, FEWEST_TRAININGS), cwd=searched.folder
     )
     assert done.code == 0, done.err
+    tracked = searched.folder / "ml.db"
     result = json.loads(done.out.splitlines()[-1])
     assert result["study"] == "tiny"
     intervals = result["test"].pop("intervals")
@@ -179,22 +189,24 @@ def test_the_best_configuration_is_promoted(searched: Searched) -> None:
     assert numbers == {searched.result["best"]["number"], 0}
     assert (result["winner"]["number"] != 0) == result["paper_beaten"]
     assert all(len(finalist["valid_mae"]) == 2 for finalist in result["finalists"])
-    assert searched.ask("select name, version from model_versions") == [("dlf-synthetic", 1)]
-    assert searched.ask("select alias, version from registered_model_aliases") == [("champion", 1)]
+    assert ask(tracked, "select name, version from model_versions") == [("dlf-synthetic", 1)]
+    assert ask(tracked, "select alias, version from registered_model_aliases") == [("champion", 1)]
     recorded = dict(
-        searched.ask(
+        ask(
+            tracked,
             "select m.key, m.value from metrics m join runs r on r.run_uuid = m.run_uuid "
-            "where m.key like 'test/%' and r.name = 'promotion of tiny'"
+            "where m.key like 'test/%' and r.name = 'promotion of tiny'",
         )
     )
     assert recorded == {f"test/{name}": value for name, value in result["test"].items()}
-    own = searched.ask(
+    own = ask(
+        tracked,
         "select r.name, m.metric_value from logged_model_metrics m "
-        "join runs r on r.run_uuid = m.run_id where m.metric_name = 'test/mae'"
+        "join runs r on r.run_uuid = m.run_id where m.metric_name = 'test/mae'",
     )
     assert len(own) == 1
     assert own[0][0].startswith(f"trial {result['winner']['number']}")
-    assert searched.ask("select count(*) from runs where status = 'RUNNING'") == [(0,)]
+    assert ask(tracked, "select count(*) from runs where status = 'RUNNING'") == [(0,)]
     folder = next((searched.folder / "mlartifacts").rglob("models/*/artifacts"))
     trained = TrainedModel.load(folder / "data" / "model")
     assert trained.config.values().items() >= result["winner"]["params"].items()

@@ -176,6 +176,13 @@ def test_pairs_are_of_the_same_seed(made_up: MadeUpTrainings) -> None:
     assert other_way.difference == -found.difference
 
 
+def test_two_pairs_are_evidence(made_up: MadeUpTrainings) -> None:
+    race: Maes = {4: [0.7, 0.7, None], 0: [0.8, 0.8, 0.8]}
+    found = against(BEST, PAPER, trained(made_up, race, {0: [0.7]}).race, LABELS)
+    assert found is not None
+    assert found.seeds == 2
+
+
 def test_one_pair_is_no_evidence(made_up: MadeUpTrainings) -> None:
     race: Maes = {4: [0.7, 0.7, None], 0: [0.8, None, 0.8]}
     done = trained(made_up, race, {0: [0.7, 0.7], 4: [0.7, 0.7]})
