@@ -52,7 +52,7 @@ SUITE: Mapping[str, Benchmark] = {
     ),
     "stock_search": Benchmark(StockSearch, 6, "", "--trials 2 --max-epochs 3"),
     "search_efficiency": Benchmark(SearchEfficiency, 4, "--seeds 8", "--seeds 1"),
-    "promotion_rates": Benchmark(PromotionRates, 3, "", "--replicates 1"),
-    "claims": Benchmark(Claims, 1, "", "--replicates 2"),
+    "promotion_rates": Benchmark(PromotionRates, 12, "", "--replicates 1"),
+    "claims": Benchmark(Claims, 6, "", "--replicates 2"),
 }
 """by the name of the module, in the order in which they are run and stand on the page"""
