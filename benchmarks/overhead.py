@@ -37,9 +37,10 @@ from benchmarks.simulated_driver import (
     made_up_record,
     recorder_on_sqlite,
 )
+from dlf.metrics import BEST_OBJECTIVE
 from search.cluster.ray_session import ray_session
 from search.engine.run_trials import run_trials
-from search.engine.trainable import FACTS, NOTES, OBJECTIVE, RECORD, Workplace
+from search.engine.trainable import FACTS, NOTES, RECORD, Workplace
 from search.resources.allotment import Resources
 from search.spaces.space import Space
 from search.trial.checkpoints import Checkpoints
@@ -108,14 +109,14 @@ class NoWork(tune.Trainable):
             RECORD: RECORD_JSON,
             FACTS: FACTS_JSON,
             NOTES: [],
-            OBJECTIVE: 1.0,
+            BEST_OBJECTIVE: 1.0,
             "done": True,
         }
 
 
 def no_work(_config: dict[str, Any]) -> None:
     """Report once."""
-    tune.report({OBJECTIVE: 1.0})
+    tune.report({BEST_OBJECTIVE: 1.0})
 
 
 class Ends(tune.Callback):
@@ -171,7 +172,7 @@ def stock_cost(trials: int) -> Cost:
             tune.with_resources(no_work, {"cpu": cpus_per_trial()}),
             param_space=space,
             tune_config=tune.TuneConfig(
-                metric=OBJECTIVE,
+                metric=BEST_OBJECTIVE,
                 mode="min",
                 search_alg=OptunaSearch(),
                 scheduler=ASHAScheduler(),

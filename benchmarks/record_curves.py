@@ -10,13 +10,13 @@ Complete trials alone are exported, since others have no whole curve.
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 
-import optuna
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from benchmarks.curve_table import CurveTable, RecordedTrial, TableHeader
+from benchmarks.study_commands import search_command
 from search.study.identity import StudyIdentity
-from search.study.open_study import OpenStudy, SearchSettings, StudyPlace
+from search.study.open_study import OpenStudy, StudyPlace
 from search.study.records import own_trials
 
 
@@ -37,7 +37,7 @@ def table_of(opened: OpenStudy) -> CurveTable:
     encoder = identity.text.encoder
     ended = max(t.datetime_complete for t in complete if t.datetime_complete is not None)
     header = TableHeader(
-        made_by=_command(study, identity, opened.settings),
+        made_by=search_command(opened),
         date=f"{ended:%Y-%m-%d}",
         dataset=identity.dataset,
         dataset_digest=identity.dataset_digest,
@@ -57,17 +57,6 @@ def _recorded(identity: StudyIdentity, trial: FrozenTrial) -> RecordedTrial:
         params=identity.shown_params(trial.number, trial.params),
         best_mae=[round(values[epoch], 5) for epoch in sorted(values)],
         seconds_per_epoch=round(seconds, 1),
-    )
-
-
-def _command(study: optuna.Study, identity: StudyIdentity, settings: SearchSettings) -> str:
-    text, encoder = identity.text.way, identity.text.encoder
-    return (
-        f"python search/run.py --dataset {identity.dataset} --text {text} "
-        + (f"--text-encoder {encoder.name} " if encoder is not None else "")
-        + f"--sampler {settings.sampler} --scheduler {settings.stopping.scheduler} "
-        f"--trials {settings.trials} --max-epochs {identity.max_epochs} "
-        f"--study {study.study_name} --seed {settings.seed}"
     )
 
 

@@ -1,10 +1,10 @@
 """Files and folders that are there as a whole or not at all, whenever their writer is killed."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from dlf.command import WorkFailedError, reason_of
 
@@ -13,13 +13,13 @@ from dlf.command import WorkFailedError, reason_of
 def replaced_whole(path: Path) -> Iterator[Path]:
     """Give the path to write to, in the same folder; at the end it takes the place of `path`.
 
-    Where the writing fails a former file stays as it was. Each process has a path of its own, for
-    another one may be at the same file.
+    Where the writing fails a former file stays as it was. Every writer has a path of its own, for
+    another one may be at the same file, perhaps on another machine.
 
     Raises:
         OSError: when the file cannot take its place.
     """
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f"{path.name}.{uuid4().int}")
     try:
         yield unfinished
         unfinished.replace(path)
@@ -46,14 +46,14 @@ def folder_replaced_whole(folder: Path) -> Iterator[Path]:
     """Give an empty folder to write to; at the end it takes the place of `folder`.
 
     Where the writing fails a former folder stays as it was. Whoever is killed meanwhile leaves a
-    folder beside it, with a dot and the process after its name.
+    folder beside it, with a dot and a number after its name.
 
     Raises:
         OSError: when the folder cannot be made or take its place.
     """
-    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
+    unfinished = folder.with_name(f"{folder.name}.{uuid4().int}")
     try:
-        unfinished.mkdir(parents=True, exist_ok=True)
+        unfinished.mkdir(parents=True)
         yield unfinished
         if folder.exists():
             shutil.rmtree(folder)

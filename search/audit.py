@@ -22,7 +22,14 @@ from dlf.command import EXIT_DONE, EXIT_FAILED, CommandParser, add_json_flag, ru
 from search.arguments import add_study_flags
 from search.engine.tune_log import TuneTrial, read_tune_log
 from search.study.open_study import OpenStudy, StudyPlace
-from search.study.records import DUPLICATE_OF, last_value, outcome_of, own_trials, trial_name
+from search.study.records import (
+    DUPLICATE_OF,
+    REASON,
+    last_value,
+    outcome_of,
+    own_trials,
+    trial_name,
+)
 from tracking.arguments import add_tracking_flag
 from tracking.journal.file import TRACKING_FILE, JournaledTrial, journaled_trials
 from tracking.sending.recorded import RecordedRun, recorded_trials
@@ -112,6 +119,8 @@ def _from_tune(trial: FrozenTrial, tune: TuneTrial | None) -> Iterator[str]:
     name, epochs = trial_name(trial.number), max(trial.intermediate_values, default=0)
     if DUPLICATE_OF in trial.user_attrs or (trial.state is OptunaState.FAIL and tune is None):
         return
+    if _ended_untouched(trial) and (tune is None or tune == TuneTrial(epochs, None)):
+        return
     if tune is None:
         if trial.state is not OptunaState.RUNNING or epochs:
             yield f"{name}: Optuna has it {trial.state.name}, Tune does not know it"
@@ -125,6 +134,11 @@ def _from_tune(trial: FrozenTrial, tune: TuneTrial | None) -> Iterator[str]:
         yield f"{name}: Optuna has it {trial.state.name}, Tune {tune.status or 'under way'}"
     elif not tune.finite and not failed:
         yield f"{name}: Optuna has it {trial.state.name}, Tune a value that is no number"
+
+
+def _ended_untouched(trial: FrozenTrial) -> bool:
+    """Tell of a trial that was left under way, and found on a resume that the budget was spent."""
+    return trial.state is OptunaState.PRUNED and REASON in trial.user_attrs
 
 
 def _from_mlflow(trial: FrozenTrial, runs: Sequence[RecordedRun]) -> Iterator[str]:

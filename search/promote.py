@@ -117,10 +117,13 @@ def refuse_other_data(request: PromotionRequest, opened: OpenStudy) -> None:
 def describe(plan: PromotionPlan, resources: Resources) -> str:
     """Return what would be done."""
     names = ", ".join(finalist.name for finalist in plan.finalists)
+    finals = "the winner and the paper's configuration"
+    if plan.champion is not None:
+        finals = "the winner, the paper's configuration and the champion's"
     return "\n".join(
         [
             f"race: {names}; 2 to {plan.seeds} seeds each, {resources.max_concurrent} at once",
-            f"final: the winner and the paper's configuration on {plan.final_seeds} further seeds",
+            f"final: {finals} on {plan.final_seeds} further seeds",
             f"at most {plan.max_epochs} epochs each; the paper's configuration trains until its "
             f"own patience ends, {plan.paper_epochs} at most",
         ]

@@ -18,7 +18,7 @@ if __name__ == "__main__":
     # First of all, since what follows takes seconds to import.
     hide_passwords_in_process_list()
 
-from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
+from dlf.command import EXIT_DONE, WorkFailedError, run_command
 from dlf.data import prepare_dataset, seal_test_split
 from search.cluster.ray_session import ray_session
 from search.engine.ledger import TrialLedger
@@ -102,8 +102,7 @@ def dataset_of(request: SearchRequest, former: OpenStudy | None) -> str:
     """Return the dataset, which a study that is resumed knows by itself."""
     if request.dataset is not None:
         return request.dataset
-    if former is None:
-        raise BadInputError("--dataset is missing")
+    assert former is not None, "without --dataset a search was refused, unless it is resumed"
     return former.identity.dataset
 
 
@@ -227,6 +226,8 @@ def train(
             on_interrupt=place.patience.give_up,
             tell=recording.tell,
         )
+    # One that was left under way, and found the budget spent, was trained by nobody.
+    workplace.checkpoints.discard_all_but(())
 
 
 if __name__ == "__main__":

@@ -113,6 +113,8 @@ def argument_parser() -> CommandParser:
 def main() -> int:
     """Read the flags and print."""
     args = argument_parser().parse_args()
+    if args.trial is not None and args.json_only:
+        raise BadInputError("--json shows the study as a whole: leave it out, or --trial")
     place = StudyPlace.of(args.study, args.output, args.storage)
     opened = place.load()
     if args.trial is not None:

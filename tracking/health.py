@@ -5,10 +5,15 @@
 Its own /health answers whatever is wrong behind it.
 """
 
+from tracking.passwords import hide_passwords_in_process_list, without_password
+
+if __name__ == "__main__":
+    # First of all, since what follows takes a moment to import.
+    hide_passwords_in_process_list()
+
 import requests
 
 from dlf.command import EXIT_DONE, CommandParser, WorkFailedError, run_command
-from tracking.passwords import without_password
 
 QUESTION = "/api/2.0/mlflow/experiments/search"
 SECONDS = 8.0

@@ -81,6 +81,7 @@ class EncodedSplit:
         self.path = folder / f"{name}.arrow"
         self._checksum = folder / f"{name}{CHECKSUM}"
         self._parts = folder / f"{name}.parts"
+        self._lock = folder / f"{name}.lock"
 
     @property
     def finished(self) -> bool:
@@ -108,8 +109,8 @@ class EncodedSplit:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold a lock, so that of two processes one encodes, and the other finds it done."""
-        self._parts.mkdir(parents=True, exist_ok=True)
-        with (self._parts / "lock").open("w") as lock:
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -131,6 +132,7 @@ class EncodedSplit:
 
     def _write(self, column: Any, path: Path, checksum: Path) -> None:
         """Write a file, its checksum first, so that it is whole from when it is there."""
+        self._parts.mkdir(exist_ok=True)
         unfinished, unfinished_checksum = self._parts / "unfinished", self._parts / "checksum"
         write_columns({COLUMN: column}, unfinished)
         unfinished_checksum.write_text(f"{sha256_of(unfinished)}  {path.name}\n", encoding="utf-8")

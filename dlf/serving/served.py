@@ -1,4 +1,4 @@
-"""A trained model as MLflow's pyfunc flavour loads and serves it, without an import of MLflow."""
+"""A trained model as MLflow's pyfunc flavour calls it, without an import of MLflow."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +37,3 @@ class ServedModel:
         else:
             rows = model_input
         return DataFrame(self._predictor.predict(rows).columns(), columns=list(COLUMNS))
-
-
-def _load_pyfunc(data_path: str) -> ServedModel:
-    return ServedModel(Path(data_path))

@@ -106,8 +106,7 @@ class Optimisation:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._steps = state["steps"]
-        before = state.get("accumulation", self.config.training.accumulation)
-        self._optimizer.scale_gradients(self.config.training.accumulation / before)
+        self._optimizer.scale_gradients(self.config.training.accumulation / state["accumulation"])
 
     def _losses_of(self, batch: Batch) -> tuple[LossTerms, Tensor]:
         """Return the losses of a batch, and its predictions [B]."""

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from dlf.command import EXIT_INTERRUPTED
@@ -25,8 +25,10 @@ def interruptible(rest: Callable[[], None]) -> Iterator[None]:
         if interrupted:
             os._exit(EXIT_INTERRUPTED)
         interrupted = True
-        print("\ncoming to rest; once more ends it at once", file=sys.stderr, flush=True)
         rest()
+        # Where the signal came within another print, none can be made.
+        with suppress(RuntimeError):
+            print("\ncoming to rest; once more ends it at once", file=sys.stderr, flush=True)
 
     former = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

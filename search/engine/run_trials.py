@@ -41,7 +41,6 @@ def run_trials(
     workplace: Workplace,
     folder: Path,
     *,
-    keep_checkpoints: bool = False,
     look: Callable[[], None] = lambda: None,
     on_interrupt: Callable[[], None] = lambda: None,
     tell: Callable[[str], None] = say_on_stderr,
@@ -56,7 +55,6 @@ def run_trials(
         ledger: gives out the trials, and takes in how they go.
         workplace: the data, each trial's part of the machine, and how many run at once.
         folder: for what Tune writes; absolute.
-        keep_checkpoints: whether the checkpoint of a trial outlives it.
         look: called now and then; what it raises ends the run.
         on_interrupt: called on the first Ctrl-C; ends what the driver may be waiting for.
         tell: hears of nodes that join and are lost, and what is waited for.
@@ -88,7 +86,7 @@ def run_trials(
         brake = Brake(look_around, refuse_if_ray_died)
         log = held.enter_context(closing(TuneLog(folder)))
         chances = SecondChances(cluster=resources.cluster)
-        books = Books(ledger, log, workplace.checkpoints, keep_checkpoints, chances)
+        books = Books(ledger, log, workplace.checkpoints, chances)
         tuner = tune.Tuner(
             tune.with_resources(
                 # Tune writes down the space, and the workplace may have the keys of a file system.

@@ -31,7 +31,6 @@ from tracking.records import TrialFacts
 
 PLAN = "plan"
 RECORD, NOTES, FACTS = "record", "notes", "facts"
-OBJECTIVE = BEST_OBJECTIVE
 
 AWAY_SECONDS, RETRY_SECONDS = 600.0, 2.0
 """for how long a file system is waited for that may have the checkpoint of a trial"""
@@ -93,7 +92,7 @@ class DLFTrainable(tune.Trainable):
             RECORD: record.model_dump_json(),
             NOTES: [*self._notes],
             FACTS: self._meter.facts_of(self._training, self._clips).model_dump_json(),
-            OBJECTIVE: record.best_mae,
+            BEST_OBJECTIVE: record.best_mae,
             "done": record.finished,
         }
         self._notes.clear()

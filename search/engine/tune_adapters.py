@@ -16,10 +16,11 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from dlf.metrics import BEST_OBJECTIVE
 from search.engine.failure_reasons import Failure, FailureKind, failure_of
 from search.engine.ledger import NO_RESULT, TrialLedger
 from search.engine.second_chances import SecondChances
-from search.engine.trainable import NOTES, OBJECTIVE, PLAN, facts_of, record_of
+from search.engine.trainable import NOTES, PLAN, facts_of, record_of
 from search.engine.tune_log import TuneLog
 from search.engine.watchdog import hanging_place, take_stack
 from search.resources.capacity import Capacity
@@ -89,7 +90,6 @@ class Books:
     ledger: TrialLedger
     log: TuneLog
     checkpoints: Checkpoints
-    keep_checkpoints: bool
     chances: SecondChances
     failures: dict[str, Failure] = field(default_factory=dict)
     """of which the scheduler is told and the searcher is not"""
@@ -122,8 +122,7 @@ class Books:
                 self.report(key, result)
             self.log.ended(number, "TERMINATED")
             self.ledger.end(key)
-        if not self.keep_checkpoints:
-            self.checkpoints.discard(number)
+        self.checkpoints.discard(number)
 
     def fail(self, key: str, trial: Trial) -> None:
         """Keep why a trial failed, with the stack of one that hung."""
@@ -143,7 +142,7 @@ class LedgerSearcher(NotRestored, Searcher):
     """Gives Tune the trials of a ledger, and tells the ledger how they end."""
 
     def __init__(self, books: Books, brake: Brake, capacity: Capacity) -> None:
-        super().__init__(metric=OBJECTIVE, mode="min")
+        super().__init__(metric=BEST_OBJECTIVE, mode="min")
         self._books = books
         self._brake = brake
         self._capacity = capacity

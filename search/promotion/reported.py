@@ -80,7 +80,7 @@ def reported(
         test=None if on_test is None else _results(on_test),
         test_unopened="" if on_test is not None else "nothing new was to be handed over",
         readings=[
-            records.ReadingOfTest(when=each.at, promotion=each.promotion or "an earlier one")
+            records.ReadingOfTest(when=each.at, promotion=each.promotion)
             for each in readings_of(promotion.study)
         ],
         table_1=TABLE_1.get(identity.dataset),

@@ -30,7 +30,7 @@ class Reading(BaseModel):
 
     at: AwareDatetime
     promotion: str
-    """its folder's name; of one from before these were kept: nothing"""
+    """its folder's name"""
 
 
 class OnTest(BaseModel):
@@ -57,10 +57,7 @@ class OnTest(BaseModel):
 def readings_of(study: optuna.Study) -> list[Reading]:
     """Return when promotions of the study have read the test split."""
     found: list[Any] = study.user_attrs.get(_READINGS, [])
-    return [
-        Reading.model_validate({"at": each, "promotion": ""} if isinstance(each, str) else each)
-        for each in found
-    ]
+    return [Reading.model_validate(each) for each in found]
 
 
 def read_test_split(

@@ -61,12 +61,21 @@ class KeptResults(Recorder):
         *,
         models: int,
         values: Mapping[int, float] = {},
+        reached: Mapping[int, float] = {},
         models_changed: Callable[[Sequence[int]], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Go on with the files that an earlier process has left; keep so many models.
 
-        `values` are the validation MAEs of the trials that are complete already, by number.
+        Args:
+            checkpoints: of the trials.
+            files: of the study.
+            data: of the trials.
+            models: how many.
+            values: the validation MAEs of the trials that are complete already, by number.
+            reached: the same of those that were left under way.
+            models_changed: hears of which trials there are models.
+            tell: hears what could not be kept.
         """
         self._checkpoints = checkpoints
         self._files = files
@@ -75,7 +84,7 @@ class KeptResults(Recorder):
         self._models_changed = models_changed
         self._tell = tell
         self._under_way: dict[int, TrialRecord] = {}
-        self._reached: dict[int, float] = {}
+        self._reached = dict(reached)
         """the best validation MAE of every trial under way"""
         _remove_leftovers(files)
         self._kept = _kept_before(files, values)

@@ -7,6 +7,7 @@ from time import monotonic
 from dlf.command import one_line
 from search.recording.study_report import write_report
 from search.study.open_study import OpenStudy
+from tracking.passwords import without_password
 
 PAUSE = 60.0
 """seconds between two reports, at least"""
@@ -48,7 +49,6 @@ class LiveReport:
             return write_report(self._opened, self._folder, self._links(), standing=standing)
         # A search must not end for want of a picture of it.
         except Exception as error:
-            self._tell(
-                f"the report could not be written ({type(error).__name__}: {one_line(error)})"
-            )
+            said = f"{type(error).__name__}: {without_password(one_line(error))}"
+            self._tell(f"the report could not be written ({said})")
             return None

@@ -9,7 +9,7 @@ from search.recording.kept_results import KeptResults
 from search.recording.live_report import LiveReport
 from search.recording.tracked_study import tracked_study
 from search.study.open_study import OpenStudy, StudyPlace
-from search.study.records import finished_trials
+from search.study.records import finished_trials, left_under_way
 from search.study.summary import console_of
 from search.trial.checkpoints import Checkpoints
 from tracking.journal.file import TRACKING_FILE
@@ -59,6 +59,7 @@ class SearchRecording:
             plan.identity.data_in(request.data_dir),
             models=request.keep_checkpoints,
             values={trial.number: trial.value for trial in finished_trials(opened.study)},
+            reached=left_under_way(opened.study),
             models_changed=self.mlflow.keep_models,
             tell=tell,
         )

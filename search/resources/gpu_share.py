@@ -9,7 +9,7 @@ from dlf.config import Config
 from search.arguments import AUTO, TrainingRequest
 from search.cluster.rooms import NodeRoom, rooms_of_nodes
 from search.resources.allotment import Resources, fit_resources
-from search.resources.gpu_memory import CONTEXT, GIGABYTE, CudaMeter, MemoryMeter
+from search.resources.gpu_memory import CONTEXT, GIGABYTE, CudaMeter
 from search.resources.memory_probe import Measured, measure
 from search.spaces.largest import distinct_in_memory
 from search.trial.data import TrialData
@@ -81,7 +81,6 @@ def settle_share(
     configs: Sequence[Config],
     *,
     replicates: int = 1,
-    meter: MemoryMeter | None = None,
 ) -> Resources:
     """Return the resources with the share of a GPU measured, where that is asked for.
 
@@ -91,7 +90,6 @@ def settle_share(
         data: that is trained on, prepared.
         configs: the largest that may be trained, or all of them.
         replicates: trainings of a trial that lie on the GPU together.
-        meter: measures.
 
     Raises:
         WorkFailedError: when it cannot be measured.
@@ -104,9 +102,8 @@ def settle_share(
     if not request.json_only:
         print("measuring what the largest configuration takes, as soon as a GPU is free")
     distinct = distinct_in_memory(configs)
-    share = share_of(
-        measure(data, distinct, replicates=replicates, meter=meter or CudaMeter()), most
-    )
+    measured = measure(data, distinct, replicates=replicates, meter=CudaMeter())
+    share = share_of(measured, most)
     fitted = fit_resources(
         request.cpus_per_trial,
         share.gpus_per_trial,

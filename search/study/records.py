@@ -79,6 +79,12 @@ def ends_of(study: optuna.Study) -> dict[int, Outcome]:
     return {number: outcome for number, outcome in ends.items() if outcome is not None}
 
 
+def left_under_way(study: optuna.Study) -> dict[int, float]:
+    """Return the best validation MAE so far of each trial under way that has reported one."""
+    values = {t.number: last_value(t) for t in own_trials(study) if not t.state.is_finished()}
+    return {number: value for number, value in values.items() if value is not None}
+
+
 def last_value(trial: FrozenTrial) -> float | None:
     """Return the best validation MAE that a trial reached, none where it reported nothing."""
     if trial.intermediate_values:

@@ -13,6 +13,7 @@ from benchmarks.curve_table import CurveTable
 from benchmarks.curve_worlds import GaussianProcess, World, cross_validate
 from benchmarks.search_efficiency import SearchEfficiency, Spread
 from benchmarks.strategies import DEFAULT
+from benchmarks.study_commands import search_command
 from dlf.training.training import EpochRecord
 from search.study.budget import Budget
 from search.study.schedulers import Stopping
@@ -66,7 +67,7 @@ def test_complete_trials_of_a_study_are_recorded(simulated: SimulatedSearch) -> 
         assert row.number == trial.number
         assert row.best_mae == pytest.approx([*trial.intermediate_values.values()], abs=1e-5)
         assert len(row.best_mae) == EPOCHS
-    assert "--trials 30 --max-epochs 9 --study simulated" in recorded.header.made_by
+    assert recorded.header.made_by == search_command(opened)
 
 
 def test_the_surrogate_foretells_better_than_the_mean(table: CurveTable) -> None:

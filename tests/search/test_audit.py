@@ -11,7 +11,7 @@ import pytest
 from search.audit import Audit, compare
 from search.engine.tune_log import TUNE_LOG_FILE, TuneLog, read_tune_log
 from search.study.budget import Budget
-from search.study.records import OUR_STATES
+from search.study.records import OUR_STATES, REASON
 from search.trial.plan import TrialPlan
 from tests.support.simulation import DriverKilledError, SimulatedSearch, planted_mae
 from tracking.journal.file import TRACKING_FILE, journaled_trials
@@ -269,6 +269,17 @@ def test_a_trial_that_tune_does_not_know_is_a_difference(recorded: Recorded) -> 
     path.write_text("".join(f"{line}\n" for line in others))
     (difference,) = recorded.audit().differences
     assert re.fullmatch(r"trial 1: Optuna has it [A-Z]+, Tune does not know it", difference)
+
+
+def test_a_trial_that_found_the_budget_spent_is_none_to_tune(
+    tmp_path: Path, record_of_mae: Any
+) -> None:
+    recorded = search(tmp_path, record_of_mae, dying)
+    study = recorded.search.run(TRIALS, budget=Budget(trials=TRIALS, epochs=1))
+    spent = [t for t in study.trials if "budget" in t.user_attrs.get(REASON, "")]
+    assert 4 in {trial.number for trial in spent}
+    assert {trial.state.name for trial in spent} == {"PRUNED"}
+    assert [each for each in recorded.audit().differences if "Tune" in each] == []
 
 
 def test_a_trial_under_way_that_ended_in_mlflow_is_a_difference(

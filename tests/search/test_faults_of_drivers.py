@@ -15,6 +15,7 @@ from search.study.open_study import StudyPlace
 from tests.support.commands import ROOT
 from tests.support.processes import Process, child_named, living_in_group
 from tests.support.searches import SMALL, Search, resume_to_the_end, wait_until
+from tracking.study_files import CHECKPOINTS_FOLDER, StudyFiles
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
 
@@ -80,6 +81,22 @@ def test_ctrl_c_prints_the_command_that_goes_on(search: Search) -> None:
     assert again.stderr == ""
     assert search.states == ["COMPLETE"] * TRIALS
     assert search.audit() == []
+
+
+def test_what_finds_the_budget_spent_leaves_no_checkpoint(
+    search: Search,
+) -> None:
+    with search.after_epochs(SOME_EPOCHS, lambda: os.kill(os.getpid(), signal.SIGINT)):
+        assert search.run(*SIZE).code == 130
+    (number,) = [t.number for t in search.study.trials if not t.state.is_finished()]
+    done = search.run("--resume", "--epoch-budget", 1)
+    assert done.code == 0, done.err
+    assert search.states[number] == "PRUNED"
+    assert search.audit() == []
+    assert list((search.place.folder / CHECKPOINTS_FOLDER).glob("trial-*")) == []
+    # Its checkpoint may have an epoch more than was told of when it was left.
+    kept = StudyFiles(search.place.folder).predictions(number).is_file()
+    assert kept or f"a part of trial {number} could not be kept: its predictions" in done.out
 
 
 def test_ctrl_c_twice_ends_it_at_once(search: Search) -> None:

@@ -107,3 +107,12 @@ def test_looking_at_a_study_that_is_not_there_makes_nothing(
 def test_a_trial_that_is_not_there_is_named(half_done: SimulatedSearch) -> None:
     with pytest.raises(BadInputError, match="no trial 77"):
         status.describe_trial(half_done.place.load(), 77)
+
+
+def test_json_of_one_trial_is_refused(
+    half_done: SimulatedSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    words = ["--output", str(tmp_path / "runs"), "--json", "--trial", "0"]
+    code, out, err = shown(words, monkeypatch, capsys)
+    assert (code, out) == (2, "")
+    assert "--json shows the study as a whole" in err

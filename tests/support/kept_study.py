@@ -36,13 +36,16 @@ class Kept:
         self.changes: list[Sequence[int]] = []
         self.told: list[str] = []
 
-    def results(self, models: int = 2, values: Mapping[int, float] = {}) -> KeptResults:
+    def results(
+        self, models: int = 2, values: Mapping[int, float] = {}, reached: Mapping[int, float] = {}
+    ) -> KeptResults:
         return KeptResults(
             self.checkpoints,
             self.files,
             self.data,
             models=models,
             values=values,
+            reached=reached,
             models_changed=self.changes.append,
             tell=self.told.append,
         )

@@ -56,7 +56,8 @@ class MirrorRecorder(Recorder):
         deadline = monotonic() + LAST_WAIT_SECONDS
         while not (sent := self._send(LAST_WAIT_SECONDS, even_if_away=True)):
             # A store that answers is waited for, however slow it is.
-            if self._refused is not None or (self._away and monotonic() > deadline):
+            overdue = self._away and monotonic() > deadline
+            if self._refused is not None or overdue or not self._thread.is_alive():
                 break
             with self._news:
                 self._news.wait(1.0)
@@ -101,12 +102,12 @@ class MirrorRecorder(Recorder):
         try:
             self._mirror.send()
         except OSError as error:
-            if not self._away:
+            known, self._away = self._away, True
+            if not known:
                 self._tell(
                     f"{self._shown} cannot be written ({reason_of(error)}); this goes on all the "
                     "same, and what is missing there is sent later"
                 )
-            self._away = True
             return False
         except (ChangedElsewhereError, BadInputError) as error:
             self._refused = f"{error}; so this ends, and overwrites nothing there"

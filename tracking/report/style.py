@@ -98,18 +98,10 @@ def points(
     )
 
 
-def paper_points(
-    x: Sequence[Any], y: Sequence[float | None], hover: Sequence[str], **more: Any
-) -> go.Scatter:
+def paper_points(x: Sequence[Any], y: Sequence[float | None], hover: Sequence[str]) -> go.Scatter:
     """Return the mark of the paper's configuration."""
-    return points(
-        PAPER_NAME,
-        x,
-        y,
-        hover,
-        **{"symbol": "diamond", "size": 12, "color": PAPER, **more}
-        | {"line": {"width": 1.5, "color": "#ffffff"}},
-    )
+    line = {"width": 1.5, "color": "#ffffff"}
+    return points(PAPER_NAME, x, y, hover, symbol="diamond", size=12, color=PAPER, line=line)
 
 
 def best_points(x: Sequence[Any], y: Sequence[float | None], hover: Sequence[str]) -> go.Scatter:

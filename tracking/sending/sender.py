@@ -14,6 +14,7 @@ from typing import TypeVar
 from dlf.command import BadInputError, one_line
 from tracking.journal.events import StudyClosed
 from tracking.journal.file import TrackingJournal, read_events
+from tracking.passwords import without_password
 from tracking.records import Record, StudyRecord
 from tracking.sending.delivery import Delivery
 from tracking.sending.refused import Refused
@@ -144,7 +145,7 @@ class Sender:
             self._failed(error)
         # A search must not lose its results to an error of ours or of MLflow's in tracking them.
         except Exception as error:
-            failure = GivenUpError(f"{type(error).__name__}: {one_line(error)}")
+            failure = GivenUpError(f"{type(error).__name__}: {without_password(one_line(error))}")
             self._failed(failure)
             self._tell(f"tracking: nothing more is sent to {self._location.shown} ({failure})")
         else:

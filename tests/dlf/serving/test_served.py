@@ -9,7 +9,7 @@ import pytest
 
 from dlf.command import BadInputError
 from dlf.serving.predictor import COLUMNS, Predictor
-from dlf.serving.served import _load_pyfunc
+from dlf.serving.served import ServedModel
 from tests.support.small_models import AUDIO_WIDTH, TEXT_WIDTH, VISION_WIDTH, small_model
 
 ROWS = [
@@ -30,7 +30,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_data_frame_comes_of_rows_and_of_a_data_frame(model: Path) -> None:
-    served = _load_pyfunc(str(model))
+    served = ServedModel(model)
     expected = Predictor.load(model).predict(ROWS).columns()
     for given in (ROWS, pd.DataFrame(ROWS), pd.DataFrame(ROWS, index=["a", "b", "c"])):
         found = served.predict(given)
@@ -41,7 +41,7 @@ def test_a_data_frame_comes_of_rows_and_of_a_data_frame(model: Path) -> None:
 
 def test_what_a_model_lacks_is_null_in_json(tmp_path: Path) -> None:
     small_model(values={"hierarchical": False}).export(tmp_path / "model")
-    found = _load_pyfunc(str(tmp_path / "model")).predict(pd.DataFrame(ROWS))
+    found = ServedModel(tmp_path / "model").predict(pd.DataFrame(ROWS))
     records = json.loads(json.dumps(found.to_dict(orient="records"), allow_nan=False))
     assert [record["audio"] for record in records] == [None] * 3
     assert all(isinstance(record["sentiment"], float) for record in records)
@@ -49,7 +49,7 @@ def test_what_a_model_lacks_is_null_in_json(tmp_path: Path) -> None:
 
 
 def test_faults_of_a_data_frame_are_named(model: Path) -> None:
-    served = _load_pyfunc(str(model))
+    served = ServedModel(model)
     frame = pd.DataFrame([*ROWS[:1], {"text": ROWS[1]["text"]}])
     with pytest.raises(BadInputError, match="row 1: audio is missing; the model takes text, audio"):
         served.predict(frame)
@@ -60,4 +60,4 @@ def test_faults_of_a_data_frame_are_named(model: Path) -> None:
     with pytest.raises(BadInputError, match="row 0 has label, which no model takes"):
         served.predict(pd.DataFrame(ROWS).assign(label=1.0))
     with pytest.raises(BadInputError, match="there is no folder"):
-        _load_pyfunc(str(model / "nowhere"))
+        ServedModel(model / "nowhere")

@@ -4,6 +4,7 @@ import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -90,12 +91,25 @@ class FolderlessTrainable(DLFTrainable):
         pass
 
 
+class LastStates(MemoryRecorder):
+    """Reads what trials have left at their ends."""
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        super().__init__()
+        self._checkpoints = checkpoints
+        self.states: dict[int, dict[str, Any] | None] = {}
+
+    def end_trial(self, number: int, outcome: Outcome) -> None:
+        super().end_trial(number, outcome)
+        self.states[number] = self._checkpoints.read(number)
+
+
 class Run:
     """Six trials, two at once: one diverges, one is stopped. The two best models are kept."""
 
     def __init__(self, workplace: Workplace, folder: Path) -> None:
         self.source = ListedTrials([SMALL, DIVERGING, *[SMALL] * 4], stopped=3)
-        self.recorder = MemoryRecorder()
+        self.recorder = LastStates(workplace.checkpoints)
         self.files = StudyFiles(folder)
         self.models: list[Sequence[int]] = []
         kept = KeptResults(
@@ -106,7 +120,7 @@ class Run:
             models_changed=self.models.append,
         )
         ledger = TrialLedger(self.source, Recorders([kept, self.recorder]))
-        run_trials(ledger, workplace, folder, keep_checkpoints=True)
+        run_trials(ledger, workplace, folder)
 
 
 def plan_of(number: int, config: Config) -> TrialPlan:
@@ -165,11 +179,12 @@ def test_a_worker_that_is_used_again_trains_as_a_fresh_one(run: Run) -> None:
     assert len(losses) == 1
 
 
-def test_a_trial_leaves_its_final_state(run: Run, workplace: Workplace) -> None:
-    assert workplace.checkpoints.read(1) is None
-    state = workplace.checkpoints.read(4)
+def test_a_trial_leaves_its_final_state_until_all_are_told(run: Run, workplace: Workplace) -> None:
+    assert run.recorder.states[1] is None
+    state = run.recorder.states[4]
     assert state is not None
     assert len(state["history"]) == EPOCHS
+    assert workplace.checkpoints.numbers() == set()
     assert EpochRecord.model_validate(state["history"][-1]) == run.source.records[4][-1]
 
 

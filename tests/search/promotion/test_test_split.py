@@ -17,7 +17,7 @@ from dlf.text.source import TextSource
 from dlf.trained_model import TrainedModel
 from dlf.training.batching import Clips
 from dlf.training.inference import predict
-from search.promotion.test_split import OnTest, Reading, read_test_split, readings_of
+from search.promotion.test_split import OnTest, read_test_split, readings_of
 from tests.support.kept_study import Kept
 from tests.support.small_models import small_model
 from tracking.predictions import read_predictions
@@ -145,18 +145,6 @@ def test_every_promotion_leaves_a_stamp_of_its_own(
     first, second = readings_of(study)
     assert (first.promotion, second.promotion) == ("first", "second")
     assert first.at < second.at
-
-
-def test_stamps_from_before_promotions_had_names_are_read_and_stay(
-    read: Callable[..., OnTest], study: optuna.Study
-) -> None:
-    assert readings_of(study) == []
-    study.set_user_attr("test_reads", ["2026-11-20T10:00:00+00:00"])
-    old = Reading(at=datetime(2026, 11, 20, 10, tzinfo=UTC), promotion="")
-    assert readings_of(study) == [old]
-    read()
-    assert readings_of(study)[0] == old
-    assert [each.promotion for each in readings_of(study)] == ["", "first"]
 
 
 def test_a_model_that_cannot_predict_fails_before_the_stamp(

@@ -50,6 +50,20 @@ def test_a_resumed_search_knows_what_is_kept(kept: Kept, state: dict[str, Any]) 
     assert kept.files.all_models().keys() == {1, 3}
 
 
+def test_a_trial_that_was_left_under_way_may_end_without_another_epoch(
+    kept: Kept, state: dict[str, Any]
+) -> None:
+    kept.write(3, 0.8, state)
+    again = kept.results(reached={3: 0.8})
+    again.start_trial(
+        TrialRecord(number=3, name="", params={}, config_yaml=SMALL.to_yaml(), seed=1)
+    )
+    again.end_trial(3, PRUNED)
+    assert kept.files.predictions(3).is_file()
+    assert kept.files.all_models() == {}
+    assert kept.told == []
+
+
 def test_a_resumed_search_compares_the_means_of_seeds(kept: Kept, state: dict[str, Any]) -> None:
     results = kept.results()
     kept.end(results, 0, 0.75, state, spread=0.25)

@@ -66,9 +66,12 @@ def test_a_report_that_fails_is_told_and_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise ZeroDivisionError("no trials")
+        raise ZeroDivisionError("no trials at postgresql://dlf:s3cr3t@host/db")
 
     monkeypatch.setattr("search.recording.live_report.write_report", fail)
     told: list[str] = []
     assert report_in(tmp_path, told).write() is None
-    assert told == ["the report could not be written (ZeroDivisionError: no trials)"]
+    assert told == [
+        "the report could not be written (ZeroDivisionError: no trials at "
+        "postgresql://dlf:***@host/db)"
+    ]
