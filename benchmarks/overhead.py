@@ -46,6 +46,7 @@ from search.spaces.space import Space
 from search.trial.checkpoints import Checkpoints
 from tracking.recorder import Recorder, Recorders
 from tracking.records import Ending, Summary
+from tracking.study_files import CHECKPOINTS_FOLDER
 
 AT_ONCE = 2
 """trials without work"""
@@ -150,7 +151,7 @@ def our_cost(trials: int, *, tracked: bool) -> Cost:
             resources=Resources(
                 cpus_per_trial=cpus_per_trial(), gpus_per_trial=0, max_concurrent=AT_ONCE
             ),
-            checkpoints=Checkpoints(folder=folder / "checkpoints"),
+            checkpoints=Checkpoints(folder=folder / CHECKPOINTS_FOLDER),
         )
         watch = Unrecorded()
         recorders: list[Recorder] = [watch]

@@ -16,6 +16,7 @@ from dlf.training.training import EpochRecord
 from tracking.predictions import Predictions, write_predictions
 from tracking.records import Ending, Outcome, Summary, TrialRecord, TrialState
 from tracking.store.connection import quiet_mlflow
+from tracking.store.location import ARTIFACTS_FOLDER, DATABASE_FILE
 from tracking.study_files import StudyFiles
 
 TRIAL_EPOCHS = 30
@@ -62,7 +63,7 @@ def record(trials: int) -> Recording:
         told = time.perf_counter()
         recorder.finish(Summary(ending=Ending.FINISHED))
         ended = time.perf_counter()
-        stored = [folder / "mlflow.db", *(folder / "mlartifacts").rglob("*")]
+        stored = [folder / DATABASE_FILE, *(folder / ARTIFACTS_FOLDER).rglob("*")]
         size = sum(path.stat().st_size for path in stored if path.is_file())
     return Recording(
         trials=trials, background=ended - started, teller=told - started, megabytes=size / 1e6

@@ -16,6 +16,7 @@ from search.trial.data import TrialData
 from search.trial.plan import TrialPlan, TrialSource
 from tracking.recorder import Recorder
 from tracking.records import Outcome, TrialState
+from tracking.study_files import CHECKPOINTS_FOLDER
 
 
 class Ended(NamedTuple):
@@ -101,4 +102,4 @@ def train_together(
 
 def checkpoints_in(folder: Path) -> Checkpoints:
     """Return where the checkpoints of a run in a folder lie."""
-    return Checkpoints(folder=folder / "checkpoints")
+    return Checkpoints(folder=folder / CHECKPOINTS_FOLDER)

@@ -23,10 +23,11 @@ from search.study.samplers import SamplerName, make_sampler
 from search.study.schedulers import SchedulerName, Stopping
 from search.study.trials import StudyTrials
 from search.trial.plan import TrialPlan
+from tracking.journal.file import TRACKING_FILE
 from tracking.recorder import Recorder
 from tracking.records import Outcome, StudyRecord, Summary, TrialFacts, TrialRecord
 from tracking.sending.mlflow_recorder import MlflowRecorder
-from tracking.store.location import resolve
+from tracking.store.location import DATABASE_FILE, resolve
 
 EPOCHS = 20
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -112,9 +113,9 @@ def identity_without_data(space: Space, max_epochs: int) -> StudyIdentity:
 def recorder_on_sqlite(folder: Path) -> MlflowRecorder:
     """Return a recorder on a new sqlite store in a folder, ready to record."""
     recorder = MlflowRecorder(
-        resolve(f"sqlite:///{folder / 'mlflow.db'}"),
+        resolve(f"sqlite:///{folder / DATABASE_FILE}"),
         StudyRecord(name="benchmark", dataset="synthetic", tags={}),
-        folder / "tracking.jsonl",
+        folder / TRACKING_FILE,
     )
     recorder.ready()
     return recorder

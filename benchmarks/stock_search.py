@@ -30,6 +30,7 @@ from search.study.records import own_trials
 from search.study.result import SearchResult
 from search.study.schedulers import Stopping
 from tracking.run_names import TRIAL_TAG
+from tracking.store.location import DATABASE_FILE
 
 PROJECT = Path(__file__).absolute().parents[1]
 AT_ONCE = 2
@@ -138,7 +139,7 @@ def timed(place: Place, name: str, *words: str) -> tuple[float, str]:
 
 def by_us(place: Place) -> Way:
     """Search as a user of this project does."""
-    database = place.folder / "ours" / "mlflow.db"
+    database = place.folder / "ours" / DATABASE_FILE
     seconds, line = timed(
         place,
         "ours",

@@ -4,17 +4,17 @@ import shlex
 from collections.abc import Mapping
 
 from dlf.training.request import DEFAULT_EPOCHS
+from search.planning.request import DEFAULT_SEED
 from search.promotion.finalists import PAPER_EPOCHS
 from search.promotion.plan import PromotionPlan
 from search.spaces.parameters import shown
-from search.spaces.space import SHIPPED, Space
+from search.spaces.space import DEFAULT_SPACE, SHIPPED, Space
 from search.study.combinations import default_scheduler
-from search.study.identity import StudyIdentity
+from search.study.identity import DEFAULT_REPLICATES, StudyIdentity
 from search.study.open_study import OpenStudy
 from search.study.samplers import SAMPLERS
 from search.study.schedulers import Stopping
 
-DEFAULT_SPACE = "default"
 OWN_SPACE = "FILE"
 """in place of a user's own space, of which a study does not know the file"""
 
@@ -30,12 +30,12 @@ def search_command(opened: OpenStudy) -> str:
     words += _differing(
         {
             "--max-epochs": (identity.max_epochs, DEFAULT_EPOCHS),
-            "--seed": (settings.seed, 0),
+            "--seed": (settings.seed, DEFAULT_SEED),
             "--sampler": (settings.sampler, SAMPLERS[0]),
             "--scheduler": (rule.scheduler, left_out.scheduler),
             "--grace-epochs": (rule.grace_epochs, left_out.grace_epochs),
             "--reduction": (rule.reduction, left_out.reduction),
-            "--replicates": (identity.replicates, 1),
+            "--replicates": (identity.replicates, DEFAULT_REPLICATES),
         }
     )
     return shlex.join([*words, *_space_words(identity), "--study", opened.study.study_name])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
-from dlf.metrics import Metrics, compute_metrics, sentiment_class
+from dlf.metrics import STRONGEST, Metrics, compute_metrics, sentiment_class
 
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -151,7 +151,7 @@ def resampled_metrics(
     return {
         "mae": weights @ np.abs(predictions - labels).astype(np.float64) / clips,
         "corr": _correlation(predictions.astype(np.float64), labels.astype(np.float64), weights),
-        "acc7": weights @ _same_class(predictions, labels, 3) / clips,
+        "acc7": weights @ _same_class(predictions, labels, STRONGEST) / clips,
         "acc5": weights @ _same_class(predictions, labels, 2) / clips,
         "acc2": _ratio(weights @ (signed * (above == positive)), weights @ signed),
         "f1": _weighted_f1(above, positive, signed, weights),

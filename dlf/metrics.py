@@ -13,6 +13,11 @@ BEST_SPREAD = "valid/best_mae_spread"
 TRAIN_MAE = "train/mae"
 """what stands for it where nothing is held out"""
 
+STRONGEST = 3
+"""sentiment lies between minus and plus this"""
+CLASSES = range(-STRONGEST, STRONGEST + 1)
+"""the seven of Acc-7"""
+
 
 class Metrics(BaseModel):
     """How well predictions meet the labels of a split."""
@@ -53,7 +58,7 @@ def compute_metrics(predictions: NDArray[np.float32], labels: NDArray[np.float32
     return Metrics(
         mae=float(np.abs(predictions - labels).mean()),
         corr=_correlation(predictions, labels),
-        acc7=_class_accuracy(predictions, labels, 3),
+        acc7=_class_accuracy(predictions, labels, STRONGEST),
         acc5=_class_accuracy(predictions, labels, 2),
         acc2=float(((predictions > 0) == (labels > 0))[signed].mean()) if signed.any() else 0.0,
         f1=_weighted_f1(predictions[signed] > 0, labels[signed] > 0),

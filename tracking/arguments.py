@@ -2,6 +2,7 @@
 
 from dlf.command import CommandParser
 from tracking.remote.output import HERE, Output
+from tracking.store.location import DATABASE_FILE, URI_VARIABLE
 
 
 def add_output_flag(parser: CommandParser) -> None:
@@ -20,5 +21,5 @@ def add_tracking_flag(parser: CommandParser) -> None:
     parser.add_argument(
         "--tracking-uri",
         metavar="URI",
-        help="of MLflow; left out: $MLFLOW_TRACKING_URI, else mlflow.db in this folder",
+        help=f"of MLflow; left out: ${URI_VARIABLE}, else {DATABASE_FILE} in this folder",
     )

@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlf.command import BadInputError
+from dlf.metrics import STRONGEST
 from dlf.modalities import Modality
-
-STRONGEST = 3.0
-"""sentiment lies between minus and plus this"""
 
 CLIP_OF_VIDEO = re.compile(r"\$_\$.*$|\[\d+\]$|_\d+$")
 """what an id has beside the video's: `video$_$3`, `video[3]`, `video_3`"""

@@ -12,10 +12,9 @@ from dlf.data.manifest import Manifest, Record, dataset_folder, read_manifest
 from dlf.data.probe import CREDIBLE, probe
 from dlf.data.split import Sequences, Split
 from dlf.data.store import open_split, verify_split
+from dlf.metrics import CLASSES, STRONGEST, sentiment_class
 from dlf.modalities import MODALITIES, Modality
-from dlf.model.normalisation import WIDELY_APART, scale_ratio
-
-CLASSES = range(-3, 4)
+from dlf.model.normalisation import scale_ratio
 
 
 class StepCounts(Record):
@@ -75,11 +74,6 @@ def gather(dataset: str, data_dir: Path) -> DatasetInformation:
     )
 
 
-def widely_apart(ratio: float) -> bool:
-    """Tell whether the scales of a modality are so far apart that it is normalised by default."""
-    return ratio > WIDELY_APART
-
-
 def shared_video_warning(manifest: Manifest) -> tuple[str, ...]:
     """Return a warning when a video appears in two splits, and nothing else."""
     if not manifest.shared_videos:
@@ -101,7 +95,7 @@ def _leak_warnings(probes: dict[Modality, float | None]) -> list[str]:
 
 
 def _look_at(split: Split) -> SplitInformation:
-    classes = np.rint(np.clip(split.labels, CLASSES[0], CLASSES[-1])).astype(np.int64)
+    classes = sentiment_class(split.labels, STRONGEST)
     return SplitInformation(
         clips=len(split),
         labels={label: int(np.count_nonzero(classes == label)) for label in CLASSES},

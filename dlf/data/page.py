@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from dlf.data.information import DatasetInformation, SplitInformation, widely_apart
+from dlf.data.information import DatasetInformation, SplitInformation
 from dlf.data.split import SPLITS
 from dlf.modalities import MODALITIES
+from dlf.model.normalisation import widely_apart
 
 BAR = 40
 

@@ -12,6 +12,11 @@ ROUNDING = 1e-6
 """of its mean: a feature that deviates less never varies, and was only rounded to float32"""
 
 
+def widely_apart(ratio: float) -> bool:
+    """Tell whether the scales of a modality are so far apart that it is normalised by default."""
+    return ratio > WIDELY_APART
+
+
 def scale_ratio(statistics: Statistics) -> float:
     """Return the largest deviation over the smallest one, of the features that vary at all."""
     varying = [deviation for deviation in _varying(statistics) if deviation is not None]

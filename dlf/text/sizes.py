@@ -3,7 +3,7 @@
 from dlf.config import DataConfig
 from dlf.data.manifest import Manifest
 from dlf.modalities import InputSizes, Modality, Statistics
-from dlf.model.normalisation import WIDELY_APART, scale_ratio
+from dlf.model.normalisation import scale_ratio, widely_apart
 from dlf.text.source import Encoder, TextSource
 
 
@@ -31,4 +31,4 @@ def _normalised(manifest: Manifest, data: DataConfig) -> dict[Modality, Statisti
         return {}
     if data.normalisation == "on":
         return both
-    return {m: found for m, found in both.items() if scale_ratio(found) > WIDELY_APART}
+    return {m: found for m, found in both.items() if widely_apart(scale_ratio(found))}

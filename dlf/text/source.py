@@ -9,6 +9,9 @@ TextWay = Literal["precomputed", "frozen", "finetune"]
 TEXT_WAYS: tuple[TextWay, ...] = ("precomputed", "frozen", "finetune")
 """from the weakest to the strongest"""
 
+PAPER_ENCODER = "bert-base-uncased"
+"""which the paper fine-tunes"""
+
 
 class Encoder(BaseModel):
     """A Hugging Face text encoder, as it must be the same for results to be comparable."""

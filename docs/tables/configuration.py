@@ -7,6 +7,7 @@ from annotated_types import Ge, Gt, Lt
 from pydantic.fields import FieldInfo
 
 from dlf.config import Config, Section
+from dlf.data.names import FIELD_DATASETS
 from dlf.presets import preset
 from docs.tables.markdown import code, rows
 from search.spaces.parameters import shown
@@ -70,7 +71,7 @@ def _bounds(field: FieldInfo) -> Iterator[str]:
 def _default(leaf: str, field: FieldInfo) -> str:
     """Return the default, and where the paper has another value."""
     found = code(shown(field.default))
-    for dataset in ("mosi", "mosei"):
+    for dataset in FIELD_DATASETS:
         value: Any = preset("paper", dataset).values()[leaf]
         if value != field.default:
             found += f"; the paper's on {dataset.upper()} {code(shown(value))}"

@@ -7,14 +7,13 @@ from uuid import uuid4
 from dlf.command import BadInputError, CommandParser, positive_int
 from dlf.config import Config
 from dlf.configuration_file import NAMED_CONFIGURATION, read_configuration
-from dlf.data import DATASET_NAMES, GENERATED, Manifest, open_split
+from dlf.data import DATASET_NAMES, Manifest
 from dlf.text.arguments import add_text_flags
-from dlf.text.choice import choose_text
-from dlf.text.source import TextSource, TextWay
-from dlf.text.tokens import has_words
+from dlf.text.source import TextWay
 from dlf.training.request import DEFAULT_EPOCHS
 from search.ablation.ablation import AblationPlan
 from search.arguments import TrainingRequest, add_dataset_flags, add_training_flags
+from search.planning.text import settle_text
 from search.resources.allotment import Resources
 from search.seeded.seed_flags import several_seeds
 
@@ -119,7 +118,8 @@ def plan_ablation(
     Raises:
         BadInputError: when one that goes on was begun otherwise, or its data has changed.
     """
-    text, words = _text(request, manifest, resources, former)
+    known = None if former is None else former.text
+    text, words = settle_text(request, manifest, resources, known, "as it was begun")
     if former is None:
         plan = AblationPlan(
             key=uuid4().hex,
@@ -147,21 +147,3 @@ def plan_ablation(
             f"{'; '.join(changes)}; leave these flags out, or begin another one"
         )
     return former, words
-
-
-def _text(
-    request: AblationRequest,
-    manifest: Manifest,
-    resources: Resources,
-    former: AblationPlan | None,
-) -> tuple[TextSource, str]:
-    if former is not None and request.text is None and request.text_encoder is None:
-        return former.text, f"{former.text.way}: as it was begun"
-    choice = choose_text(
-        request.text,
-        request.text_encoder,
-        synthetic=manifest.dataset == GENERATED,
-        readable=has_words(open_split(manifest.dataset, request.data_dir, "train")),
-        gpu=resources.gpus_per_trial > 0,
-    )
-    return choice.source, str(choice)

@@ -9,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Timer
 
 from dlf.command import BadInputError
 
 STARTED = "Ray runtime started"
-LEAVING_SECONDS = 40.0
+JOINING_SECONDS, LEAVING_SECONDS = 120.0, 40.0
 _SIGNAL_AT_PARENTS_DEATH = 1
 
 
@@ -50,10 +51,16 @@ def joined_node(address: str) -> Iterator[None]:
 def _wait_until_started(node: subprocess.Popen[str], address: str) -> None:
     assert node.stdout is not None
     said: list[str] = []
-    for line in node.stdout:
-        if STARTED in line:
-            return
-        said.append(line.strip())
+    # One that hangs is ended, and says no more.
+    deadline = Timer(JOINING_SECONDS, node.kill)
+    deadline.start()
+    try:
+        for line in node.stdout:
+            if STARTED in line:
+                return
+            said.append(line.strip())
+    finally:
+        deadline.cancel()
     last = next((line for line in reversed(said) if line), "it said nothing")
     raise BadInputError(f"this machine could not join the Ray cluster at {address}: {last}")
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from search.trial.code_version import PROJECT
 from tracking.passwords import without_password
-from tracking.store.location import TrackingLocation
+from tracking.store.location import DATABASE_FILE, TrackingLocation
 
 
 def look_command(location: TrackingLocation) -> str:
     """Return what opens the MLflow UI on the search."""
     if location.database_file is None:
         return f"open {location.shown}"
-    if location.database_file == PROJECT / "mlflow.db" and Path.cwd() == PROJECT:
+    if location.database_file == PROJECT / DATABASE_FILE and Path.cwd() == PROJECT:
         return "make ui"
     # MLflow's own program reports its use, unless it is told not to.
     quiet = "MLFLOW_DISABLE_TELEMETRY=true"

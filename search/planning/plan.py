@@ -6,20 +6,19 @@ from optuna.distributions import check_distribution_compatibility
 
 from dlf.command import BadInputError
 from dlf.config import Config
-from dlf.data import GENERATED, Manifest, open_split
+from dlf.data import Manifest
 from dlf.presets import preset
-from dlf.text.choice import choose_text
 from dlf.text.source import TextSource
-from dlf.text.tokens import has_words
 from dlf.training.request import DEFAULT_EPOCHS
-from search.planning.request import DEFAULT_TRIALS, SearchRequest
+from search.planning.request import DEFAULT_SEED, DEFAULT_TRIALS, SearchRequest
+from search.planning.text import settle_text
 from search.resources.allotment import Resources
 from search.spaces.fixed_values import parse_fixed_values
 from search.spaces.largest import largest_of
-from search.spaces.space import Space
+from search.spaces.space import DEFAULT_SPACE, Space
 from search.study.budget import Budget
 from search.study.combinations import default_scheduler, refuse_senseless
-from search.study.identity import StudyIdentity
+from search.study.identity import DEFAULT_REPLICATES, StudyIdentity
 from search.study.open_study import OpenStudy, SearchSettings
 from search.study.samplers import SAMPLERS
 from search.study.schedulers import Stopping
@@ -60,7 +59,8 @@ def plan_search(
     Raises:
         BadInputError: when flags make no sense together, or with the study that is resumed.
     """
-    text, words = _text(request, manifest, resources, former)
+    known = None if former is None else former.identity.text
+    text, words = settle_text(request, manifest, resources, known, "as in the study")
     identity = _identity(request, manifest, text, former)
     settings = _settings(request, former)
     identity.space.refuse_impossible(identity.base)
@@ -90,25 +90,6 @@ def plan_search(
     return SearchPlan(identity, settings, budget, resources, words, enqueued, warm_start)
 
 
-def _text(
-    request: SearchRequest,
-    manifest: Manifest,
-    resources: Resources,
-    former: OpenStudy | None,
-) -> tuple[TextSource, str]:
-    if former is not None and request.text is None and request.text_encoder is None:
-        return former.identity.text, f"{former.identity.text.way}: as in the study"
-    train = open_split(manifest.dataset, request.data_dir, "train")
-    choice = choose_text(
-        request.text,
-        request.text_encoder,
-        synthetic=manifest.dataset == GENERATED,
-        readable=has_words(train),
-        gpu=resources.gpus_per_trial > 0,
-    )
-    return choice.source, str(choice)
-
-
 def _identity(
     request: SearchRequest, manifest: Manifest, text: TextSource, former: OpenStudy | None
 ) -> StudyIdentity:
@@ -118,7 +99,7 @@ def _identity(
     fixed = before | parse_fixed_values(request.fixed, paper.with_values(before))
     base = paper.with_values(fixed)
     if known is None or request.space is not None:
-        space = Space.chosen(request.space or "default", text.way)
+        space = Space.chosen(request.space or DEFAULT_SPACE, text.way)
     else:
         space = known.space
     if fixed.keys() & space.parameters.keys():
@@ -128,7 +109,7 @@ def _identity(
         dataset_digest=manifest.digest,
         text=text,
         max_epochs=request.max_epochs or (known.max_epochs if known else DEFAULT_EPOCHS),
-        replicates=request.replicates or (known.replicates if known else 1),
+        replicates=request.replicates or (known.replicates if known else DEFAULT_REPLICATES),
         paper=paper,
         base=base,
         space=space,
@@ -140,7 +121,10 @@ def _settings(request: SearchRequest, former: OpenStudy | None) -> SearchSetting
         sampler = request.sampler or SAMPLERS[0]
         stopping = Stopping(scheduler=default_scheduler(sampler))
         known = SearchSettings(
-            trials=DEFAULT_TRIALS, seed=request.seed or 0, sampler=sampler, stopping=stopping
+            trials=DEFAULT_TRIALS,
+            seed=request.seed or DEFAULT_SEED,
+            sampler=sampler,
+            stopping=stopping,
         )
     else:
         known = former.settings

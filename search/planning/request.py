@@ -12,11 +12,15 @@ from dlf.text.arguments import add_text_flags
 from dlf.text.source import TextWay
 from dlf.training.request import DEFAULT_EPOCHS
 from search.arguments import SharedRequest, add_dataset_flags, add_shared_flags
+from search.spaces.space import DEFAULT_SPACE, SHIPPED
 from search.study.budget import duration, target
+from search.study.combinations import default_scheduler
+from search.study.identity import DEFAULT_REPLICATES
 from search.study.samplers import SAMPLERS, SamplerName
 from search.study.schedulers import SCHEDULERS, SchedulerName, Stopping
 
 DEFAULT_TRIALS = 20
+DEFAULT_SEED = 0
 DEFAULT_CHECKPOINTS = 5
 
 
@@ -71,7 +75,7 @@ def argument_parser() -> CommandParser:
         action="store_true",
         help="with --resume: go on although the space is another one",
     )
-    add("--seed", type=seed_int, metavar="N", help="of the whole search; left out: 0")
+    add("--seed", type=seed_int, metavar="N", help=f"of the whole search; left out: {DEFAULT_SEED}")
     _add_budgets(add)
     _add_search(add)
     add_text_flags(parser)
@@ -121,7 +125,8 @@ def _add_budgets(add: Callable[..., argparse.Action]) -> None:
 
 
 def _add_search(add: Callable[..., argparse.Action]) -> None:
-    add("--space", metavar="FILE", help="default, wide, or a YAML file; left out: default")
+    shipped = ", ".join(SHIPPED)
+    add("--space", metavar="FILE", help=f"{shipped}, or a YAML file; left out: {DEFAULT_SPACE}")
     add(
         "--set",
         dest="fixed",
@@ -131,11 +136,12 @@ def _add_search(add: Callable[..., argparse.Action]) -> None:
         help="fix a value of the configuration; may be given again and again",
     )
     rule = Stopping()
-    add("--sampler", choices=SAMPLERS, help="left out: tpe")
+    add("--sampler", choices=SAMPLERS, help=f"left out: {SAMPLERS[0]}")
     add(
         "--scheduler",
         choices=SCHEDULERS,
-        help="what stops trials early; left out: asha, or with --sampler gp median",
+        help=f"what stops trials early; left out: {SCHEDULERS[0]}, or with --sampler gp "
+        f"{default_scheduler('gp')}",
     )
     add(
         "--grace-epochs",
@@ -153,7 +159,7 @@ def _add_search(add: Callable[..., argparse.Action]) -> None:
         "--replicates",
         type=positive_int,
         metavar="S",
-        help="seeds of a trial, which is their mean; left out: 1",
+        help=f"seeds of a trial, which is their mean; left out: {DEFAULT_REPLICATES}",
     )
     add(
         "--allow-duplicates", action="store_true", help="train a configuration again if drawn again"

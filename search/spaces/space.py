@@ -18,12 +18,13 @@ from search.spaces.parameters import Parameter, shown
 from search.spaces.plain_yaml import read_yaml
 
 SPACES = Path(__file__).parent
-DEFAULT_SPACE = SPACES / "default.yaml"
+DEFAULT_SPACE = "default"
+DEFAULT_FILE = SPACES / f"{DEFAULT_SPACE}.yaml"
 FINETUNE_SPACE = SPACES / "finetune.yaml"
 
 SHIPPED: Mapping[str, tuple[Path, ...]] = {
-    "default": (DEFAULT_SPACE,),
-    "wide": (DEFAULT_SPACE, SPACES / "wide.yaml"),
+    DEFAULT_SPACE: (DEFAULT_FILE,),
+    "wide": (DEFAULT_FILE, SPACES / "wide.yaml"),
 }
 """the files of the spaces that have names; each adds its parameters to those before it"""
 
@@ -74,7 +75,7 @@ class Space(BaseModel):
         return self
 
     @classmethod
-    def load(cls, path: Path = DEFAULT_SPACE) -> "Space":
+    def load(cls, path: Path = DEFAULT_FILE) -> "Space":
         """Read a space from YAML.
 
         Raises:
@@ -84,7 +85,7 @@ class Space(BaseModel):
         return cls._of_files(path)
 
     @classmethod
-    def of_text(cls, way: TextWay, name: str = "default") -> "Space":
+    def of_text(cls, way: TextWay, name: str = DEFAULT_SPACE) -> "Space":
         """Return one of the spaces in `SHIPPED`, as it is for a way to take the text."""
         return cls._of_files(*SHIPPED[name], *([FINETUNE_SPACE] if way == "finetune" else []))
 

@@ -4,7 +4,7 @@ from dlf.command import BadInputError
 from dlf.config import Config
 from search.spaces.space import Space
 from search.study.samplers import SamplerName
-from search.study.schedulers import HALVING, SchedulerName, Stopping
+from search.study.schedulers import HALVING, SCHEDULERS, SchedulerName, Stopping
 
 
 def default_scheduler(sampler: SamplerName) -> SchedulerName:
@@ -13,7 +13,7 @@ def default_scheduler(sampler: SamplerName) -> SchedulerName:
     The Gaussian process learns from complete trials alone, of which ASHA leaves one in many; the
     median rule leaves about half.
     """
-    return "median" if sampler == "gp" else "asha"
+    return "median" if sampler == "gp" else SCHEDULERS[0]
 
 
 def refuse_senseless(

@@ -20,6 +20,8 @@ from tracking.run_names import (
     TEXT_TAG,
 )
 
+DEFAULT_REPLICATES = 1
+
 PAPER_TRIAL = 0
 """the number of the trial that has the paper's configuration, in every study"""
 
@@ -33,7 +35,7 @@ class StudyIdentity(BaseModel):
     dataset_digest: str
     text: TextSource
     max_epochs: int
-    replicates: int = 1
+    replicates: int = DEFAULT_REPLICATES
     """seeds that a trial is the mean of"""
     paper: Config
     """the paper's own configuration, which is the first trial's"""

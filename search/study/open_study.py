@@ -21,7 +21,7 @@ from search.storage.lost_connection import LostConnectionError
 from search.storage.patience import Patience
 from search.storage.patient_storage import PatientStorage
 from search.study.identity import StudyIdentity
-from search.study.samplers import SamplerName
+from search.study.samplers import SAMPLERS, SamplerName
 from search.study.schedulers import Stopping
 from tracking.passwords import without_password
 from tracking.remote.output import Output
@@ -42,7 +42,7 @@ class SearchSettings(BaseModel):
 
     trials: int
     seed: int
-    sampler: SamplerName = "tpe"
+    sampler: SamplerName = SAMPLERS[0]
     stopping: Stopping = Stopping()
 
 

@@ -34,7 +34,7 @@ class Stopping(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scheduler: SchedulerName = "asha"
+    scheduler: SchedulerName = SCHEDULERS[0]
     grace_epochs: int = 3
     """the model leaves the median only after some epochs"""
     reduction: int = 3

@@ -6,7 +6,8 @@ After Figure 4 of Wang et al., AAAI 2025.
 import numpy as np
 from numpy.typing import NDArray
 
-from tracking.figures.confusion import CLASSES, NAMES, Cells, Counts, Floats, confusion_counts
+from dlf.metrics import CLASSES
+from tracking.figures.confusion import NAMES, Cells, Counts, Floats, confusion_counts
 from tracking.figures.sheet import BLUE, DARK, LABEL_SIZE, TICK_SIZE, Sheet
 
 

@@ -6,12 +6,10 @@ from matplotlib.artist import Artist
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
-from dlf.metrics import sentiment_class
+from dlf.metrics import CLASSES, STRONGEST, sentiment_class
 from tracking.figures.outlines import Numbers
 from tracking.figures.sheet import DARK, GREY, LABEL_SIZE, TICK_SIZE, Rectangle, Sheet
 
-BOUND = 3
-CLASSES = range(-BOUND, BOUND + 1)
 NAMES = [f"{each:+d}".replace("-", "\N{MINUS SIGN}") if each else "0" for each in CLASSES]
 
 Floats = NDArray[np.float32]
@@ -29,7 +27,7 @@ def confusion_counts(labels: Floats, predictions: Floats) -> Counts:
     """
     known = np.isfinite(predictions)
     rows, columns = (
-        sentiment_class(values[known], BOUND).astype(np.int64) + BOUND
+        sentiment_class(values[known], STRONGEST).astype(np.int64) + STRONGEST
         for values in (labels, predictions)
     )
     counts = np.zeros((len(CLASSES), len(CLASSES)), np.int64)

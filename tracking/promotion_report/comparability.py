@@ -6,12 +6,12 @@ The paper fine-tunes bert-base-uncased on the published aligned features, and tr
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
+from dlf.data.published import Published
 from dlf.modalities import Modality
+from dlf.text.source import PAPER_ENCODER
 from tracking.promotion_report.records import PromotionReport
 from tracking.promotion_report.wording import clause
 from tracking.records import Record
-
-PAPER_ENCODER = "bert-base-uncased"
 
 
 class PublishedData(Record):
@@ -24,12 +24,12 @@ class PublishedData(Record):
 
 PUBLISHED = {
     "mosi": PublishedData(
-        name="MOSI aligned",
+        name=str(Published("mosi", "aligned")),
         widths={"text": 768, "audio": 5, "vision": 20},
         clips={"train": 1284, "valid": 229, "test": 686},
     ),
     "mosei": PublishedData(
-        name="MOSEI aligned",
+        name=str(Published("mosei", "aligned")),
         widths={"text": 768, "audio": 74, "vision": 35},
         clips={"train": 16326, "valid": 1871, "test": 4659},
     ),

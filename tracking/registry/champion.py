@@ -13,7 +13,7 @@ from tracking.registry.model_package import MODEL_INSIDE
 from tracking.run_names import PROMOTION_TAG
 from tracking.store.connection import connect, quiet_mlflow
 from tracking.store.errors import StoreAwayError, StoreRefusedError, translated_errors
-from tracking.store.location import TrackingLocation
+from tracking.store.location import URI_VARIABLE, TrackingLocation
 from tracking.store.mlflow_store import MlflowStore
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _global_store(location: TrackingLocation) -> Iterator[None]:
     quiet_mlflow()
     from mlflow import set_tracking_uri
 
-    former = os.environ.get("MLFLOW_TRACKING_URI")
+    former = os.environ.get(URI_VARIABLE)
     set_tracking_uri(location.uri)
     try:
         yield

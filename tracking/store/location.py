@@ -11,6 +11,10 @@ from tracking.records import Record
 SERVER_SCHEMES = ("http", "https")
 DATABASE_SCHEMES = ("postgresql", "mysql", "mssql")
 SQLITE_PREFIX = "sqlite:///"
+DATABASE_FILE, ARTIFACTS_FOLDER = "mlflow.db", "mlartifacts"
+"""where trials are tracked to if nothing is said, and artifacts beside any database file"""
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+
 VALID = "valid are sqlite:///PATH (sqlite:///runs/mlflow.db) and a server (http://127.0.0.1:5000)"
 
 
@@ -45,9 +49,9 @@ def resolve(tracking_uri: str | None) -> TrackingLocation:
     Raises:
         BadInputError: for an address that we cannot track to.
     """
-    tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    tracking_uri = tracking_uri or os.environ.get(URI_VARIABLE)
     if not tracking_uri:
-        return _sqlite(Path("mlflow.db"))
+        return _sqlite(Path(DATABASE_FILE))
     if tracking_uri.partition("://")[2].partition("/")[0].count("@") > 1:
         raise BadInputError(
             "the tracking address has a second @ in its user or password, which is written %40"
@@ -83,5 +87,6 @@ def _sqlite(file: Path) -> TrackingLocation:
     if absolute.is_dir():
         raise BadInputError(f"the tracking database {absolute} is a folder; {VALID}")
     return TrackingLocation(
-        uri=f"{SQLITE_PREFIX}{absolute}", artifact_root=(absolute.parent / "mlartifacts").as_uri()
+        uri=f"{SQLITE_PREFIX}{absolute}",
+        artifact_root=(absolute.parent / ARTIFACTS_FOLDER).as_uri(),
     )

@@ -12,9 +12,9 @@ from ray import tune
 
 from dlf.config import Config
 from dlf.data import open_split, read_manifest
-from dlf.metrics import compute_metrics
+from dlf.metrics import BEST_OBJECTIVE, compute_metrics
 from dlf.text.source import TextSource
-from search.engine.trainable import OBJECTIVE, PLAN, DLFTrainable, Workplace
+from search.engine.trainable import PLAN, DLFTrainable, Workplace
 from search.resources.allotment import Resources
 from search.trial.checkpoint_files import (
     CheckpointFiles,
@@ -262,7 +262,7 @@ def test_a_resumed_trial_writes_its_predictions_anew(
     torch.set_num_threads(threads)
     mended = checkpoints.read_predictions(0)
     assert mended is not None
-    assert compute_metrics(mended[0], labels).mae == reported[OBJECTIVE]
+    assert compute_metrics(mended[0], labels).mae == reported[BEST_OBJECTIVE]
 
 
 def test_a_checkpoint_that_cannot_be_reached_is_waited_for_and_not_trained_over(
