@@ -29,6 +29,7 @@ from dlf.data import read_manifest
 from dlf.text.source import TextSource
 from search.cluster.ray_session import ray_session
 from search.resources.allotment import Resources
+from search.resources.gpu_share import UNITS
 from search.trial.data import TrialData
 from tracking.records import TrialFacts
 
@@ -37,8 +38,6 @@ EPOCHS = 4
 ROUNDS = 3
 """rounds in which every number is measured in turn, on a machine that may be busy"""
 CLIPS = {"train": 1284, "valid": 229, "test": 16}
-RAY_UNITS = 10_000
-"""the parts in which Ray counts a GPU"""
 
 
 class Throughput(Record):
@@ -129,7 +128,7 @@ def resources_of(device: str, at_once: int) -> Resources:
     """Give each trial a CPU, or less where there are not as many, and its share of the GPU."""
     return Resources(
         cpus_per_trial=min(1.0, (os.cpu_count() or 1) / at_once),
-        gpus_per_trial=RAY_UNITS // at_once / RAY_UNITS if device == "cuda" else 0.0,
+        gpus_per_trial=UNITS // at_once / UNITS if device == "cuda" else 0.0,
         max_concurrent=at_once,
     )
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 EXIT_DONE = 0
@@ -57,6 +58,16 @@ def one_line(error: BaseException) -> str:
 def reason_of(error: OSError) -> str:
     """Return what the system says of an error, without the words of the library it came through."""
     return os.strerror(error.errno) if error.errno else one_line(error)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the output; raise `BadInputError` when it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(
+            f"the folder {folder} cannot be made ({reason_of(error)}); choose another --output"
+        ) from error
 
 
 def positive_int(text: str) -> int:

@@ -9,7 +9,6 @@ model, of its best epoch. The test split stays shut.
 
 import sys
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from dlf.command import (
     EXIT_DONE,
     BadInputError,
     WorkFailedError,
+    make_folder,
     one_line,
     reason_of,
     run_command,
@@ -171,16 +171,6 @@ def open_data(request: TrainRequest, device: str) -> TrainingData:
     if not request.json_only:
         print(f"text {choice}")
     return TrainingData.open(manifest, request.data_dir, choice.source, device)
-
-
-def make_folder(folder: Path) -> None:
-    """Make the output; raise `BadInputError` when it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInputError(
-            f"the folder {folder} cannot be made ({reason_of(error)}); choose another --output"
-        ) from error
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ if __name__ == "__main__":
     # First of all, since what follows takes seconds to import.
     hide_passwords_in_process_list()
 
-from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, run_command
+from dlf.command import EXIT_DONE, BadInputError, WorkFailedError, make_folder, run_command
 from dlf.data import prepare_dataset
 from search.cluster.ray_session import ray_session
 from search.engine.trainable import Workplace
@@ -35,7 +35,7 @@ from search.recording.tracked_study import tracked_study
 from search.resources.allotment import Resources, fit_resources
 from search.resources.gpu_share import settle_share, tell_unmeasured
 from search.storage.driver_lock import StudyLock, hold_study
-from search.study.open_study import OpenStudy, StudyPlace, make_folder
+from search.study.open_study import OpenStudy, StudyPlace
 from search.trial.checkpoints import Checkpoints
 from tracking.journal.file import TRACKING_FILE
 from tracking.recorder import Recorders

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from dlf.command import BadInputError
+from dlf.command import BadInputError, make_folder
 from dlf.config import Config, Value
 from dlf.text.source import TextSource
 from dlf.whole_file import write_or_fail
@@ -17,7 +17,7 @@ from search.seeded.ended_trainings import EndedTrainings
 from search.seeded.seeded_run import train_seeded
 from search.seeded.seeded_trainings import Entrant, SeededTrainings
 from search.storage.driver_lock import hold_study
-from search.study.open_study import StudyPlace, make_folder
+from search.study.open_study import StudyPlace
 from search.trial.data import TrialData
 from search.trial.seeds import ablation_seed
 from tracking.journal.file import TRACKING_FILE

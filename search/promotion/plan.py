@@ -5,13 +5,12 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from dlf.command import BadInputError
+from dlf.command import BadInputError, make_folder
 from dlf.config import Config
 from dlf.whole_file import write_or_fail
 from search.seeded.ended_trainings import EndedTrainings
 from search.seeded.seeded_trainings import Entrant
 from search.study.identity import PAPER_TRIAL
-from search.study.open_study import make_folder
 from tracking.study_files import PROMOTIONS_FOLDER, TRAININGS_FOLDER
 
 PLAN_FILE = "promotion.json"

@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from dlf.command import BadInputError, WorkFailedError, one_line
+from dlf.command import BadInputError, WorkFailedError, make_folder, one_line
 from search.storage.driver_lock import Holder, StudyLock, hold_study, holder_of
 from search.storage.journal_file import StudyJournal, mend_journal
 from search.storage.lost_connection import LostConnectionError
@@ -280,16 +280,6 @@ class StudyPlace:
     def shown_storage(self) -> str:
         """Where the study lies, as people may see it."""
         return without_password(self._storage_url or str(self.folder.parent))
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder; raise `BadInputError` when it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInputError(
-            f"the folder {folder} cannot be made ({error.strerror}); choose another --output"
-        ) from error
 
 
 def _queue_paper(study: optuna.Study, identity: StudyIdentity) -> None:
