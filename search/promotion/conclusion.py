@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,17 +62,16 @@ def conclude(
     if against is None or clearly_beats(against):
         on_test = promotion.read_test_split(trained)
     links = _links(promotion, location, opened.key)
-    report_with = partial(
-        reported,
+    report = reported(
         promotion,
         identity,
         trained,
         on_test,
+        NOT_BETTER,
         commands=_commands(promotion, opened, trained, flags),
         links=links,
         trial_links=_trial_links(location, opened.key),
     )
-    report = report_with(NOT_BETTER)
     if on_test is not None:
         registered = hand_over(
             promotion,
@@ -84,16 +82,15 @@ def conclude(
             description=" ".join(verdict(report).sentences),
             links=links,
         )
-        report = report_with(
-            Registered(
-                model=registered.model,
-                version=registered.version,
-                alias=registered.alias,
-                former=registered.former,
-                former_alias=PREVIOUS,
-                link=model_link(location, registered.model, registered.version),
-            )
+        now_registered = Registered(
+            model=registered.model,
+            version=registered.version,
+            alias=registered.alias,
+            former=registered.former,
+            former_alias=PREVIOUS,
+            link=model_link(location, registered.model, registered.version),
         )
+        report = report.model_copy(update={"registration": now_registered})
     page, _ = write_promotion(report, place.folder)
     seconds = time.monotonic() - started
     result = result_of(promotion, trained, on_test, registered, report=page, seconds=seconds)
