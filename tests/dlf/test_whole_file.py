@@ -30,11 +30,8 @@ def test_what_fails_leaves_the_former_file(tmp_path: Path) -> None:
 
 def test_a_folder_begins_empty_beside_what_a_killed_writer_has_left(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
-    with folder_replaced_whole(folder) as killed:
-        left = killed.with_name(f"{killed.name}0")
-        left.mkdir()
-        (left / "half").touch()
-        (killed / "one").touch()
+    killed = folder_replaced_whole(folder)
+    (killed.__enter__() / "half").touch()
     with folder_replaced_whole(folder) as unfinished:
         assert list(unfinished.iterdir()) == []
         (unfinished / "two").touch()

@@ -1,5 +1,6 @@
 """A head that is gone is told in words, whether it refuses, falls silent or was our own."""
 
+import threading
 from collections.abc import Callable, Iterator
 from threading import Event
 from types import SimpleNamespace
@@ -11,7 +12,8 @@ from dlf.command import EXIT_FAILED, WorkFailedError
 from search.cluster import ray_head
 from search.cluster.ray_head import LOOKS_WITHOUT_ANSWER, HeadWatch, refuse_if_ray_died
 
-Watching = Callable[[list[bool | None]], HeadWatch]
+Said = list[bool | None]
+"""by a head, look by look: that it answers or not, or refuses (None)"""
 SECONDS = 30.0
 
 
@@ -47,56 +49,68 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return codes
 
 
+class FakeHead:
+    """A head that goes on with what it said last, and counts how often it is asked."""
+
+    def __init__(self, said: Said) -> None:
+        self.said = said
+        self.asked = 0
+
+    def answers(self) -> bool:
+        self.asked += 1
+        answer = self.said.pop(0) if len(self.said) > 1 else self.said[0]
+        if answer is None:
+            raise ConnectionRefusedError
+        return answer
+
+    def __str__(self) -> str:
+        return "head:6379"
+
+
 @pytest.fixture
-def watching(monkeypatch: pytest.MonkeyPatch, ended: list[int]) -> Iterator[Watching]:
-    """Watch a head that answers or not, or refuses (None), and goes on with what it said last."""
+def watching(
+    monkeypatch: pytest.MonkeyPatch, ended: list[int]
+) -> Iterator[Callable[[FakeHead], HeadWatch]]:
+    """Watch a head, without pauses."""
     watches: list[HeadWatch] = []
-    enough = Event()
 
-    class FakeHead:
-        def __init__(self, said: list[bool | None]) -> None:
-            self.said = said
-
-        def answers(self) -> bool:
-            if len(self.said) == 1:
-                enough.set()
-            answer = self.said.pop(0) if len(self.said) > 1 else self.said[0]
-            if answer is None:
-                raise ConnectionRefusedError
-            return answer
-
-        def __str__(self) -> str:
-            return "head:6379"
-
-    def watch(said: list[bool | None]) -> HeadWatch:
+    def watch(head: FakeHead) -> HeadWatch:
         context = SimpleNamespace(gcs_address="head:6379")
         monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
-        monkeypatch.setattr(ray_head, "Head", SimpleNamespace(parse=lambda _: FakeHead(said)))
-        monkeypatch.setattr(ray_head, "LOOK_SECONDS", 0.001)
+        monkeypatch.setattr(ray_head, "Head", SimpleNamespace(parse=lambda _: head))
         watches.append(HeadWatch())
-        assert enough.wait(SECONDS)
         return watches[-1]
 
+    monkeypatch.setattr(ray_head, "LOOK_SECONDS", 0.001)
     yield watch
     for each in watches:
         each.close()
 
 
 @pytest.mark.parametrize(
-    "said", [[True, None], [*[False] * (LOOKS_WITHOUT_ANSWER - 1), True, False]]
+    ("said", "looks"),
+    [
+        ([True, None], 2),
+        (
+            [*[False] * (LOOKS_WITHOUT_ANSWER - 1), True, False],
+            2 * LOOKS_WITHOUT_ANSWER,
+        ),
+    ],
 )
 def test_one_that_refuses_or_stays_silent_is_gone(
-    watching: Watching, ended: list[int], said: list[bool | None]
+    watching: Callable[[FakeHead], HeadWatch], ended: list[int], said: Said, looks: int
 ) -> None:
-    watch = watching(said)
+    head = FakeHead(said)
+    watch = watching(head)
     assert watch._gone.wait(SECONDS)
+    assert head.asked == looks
     with pytest.raises(WorkFailedError, match="cluster at head:6379 does not answer any more"):
         watch.refuse_if_gone()
     assert ended == []
 
 
 def test_a_driver_that_is_caught_by_a_lost_head_is_ended_in_words(
-    watching: Watching,
+    watching: Callable[[FakeHead], HeadWatch],
     ended: list[int],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -104,14 +118,21 @@ def test_a_driver_that_is_caught_by_a_lost_head_is_ended_in_words(
     monkeypatch.setattr(ray_head, "DRIVER_SECONDS", 0.0)
     left = Event()
     monkeypatch.setattr("os._exit", lambda code: (ended.append(code), left.set()))
-    watching([None])
+    watching(FakeHead([None]))
     assert left.wait(SECONDS)
     assert ended == [EXIT_FAILED]
     assert "the head of the Ray cluster at head:6379 does not answer" in capsys.readouterr().err
 
 
-def test_nobody_looks_after_it_is_closed(watching: Watching, ended: list[int]) -> None:
-    watch = watching([True, True])
+def test_nobody_looks_after_it_is_closed(
+    watching: Callable[[FakeHead], HeadWatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_head, "LOOK_SECONDS", 3600.0)
+    before = set(threading.enumerate())
+    head = FakeHead([None])
+    watch = watching(head)
+    (thread,) = set(threading.enumerate()) - before
     watch.close()
-    watch.refuse_if_gone()
-    assert ended == []
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+    assert head.asked == 0

@@ -16,13 +16,10 @@ ON_CPU = Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=1)
 ON_GPU = Resources(cpus_per_trial=1, gpus_per_trial=0.25, max_concurrent=1)
 
 
-@pytest.fixture(scope="module")
-def trained(tiny_data: Path) -> Replicates:
+@pytest.fixture
+def trained(tiny_data: Path, one_thread: None) -> Replicates:
     """Two seeds, of which one has trained an epoch more than the other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     trainings = [training_on(tiny_data, seed) for seed in (0, 1)]
-    torch.set_num_threads(threads)
     replicates = Replicates(trainings)
     replicates.history = trainings[0].history
     trainings[1].history.pop()
