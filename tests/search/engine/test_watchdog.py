@@ -77,7 +77,11 @@ def test_a_stack_is_taken_from_the_node_that_has_it(tmp_path: Path, ray_here: No
 
 
 def test_without_a_node_there_is_no_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(*_: object, **__: object) -> None:
+        raise AssertionError("there is nobody to wait for")
+
     monkeypatch.setattr("search.engine.watchdog.training_nodes", list)
+    monkeypatch.setattr("ray.wait", wait)
     assert take_stack(Checkpoints(folder=tmp_path), 3) == ""
 
 
