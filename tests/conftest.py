@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -19,6 +20,10 @@ from dlf.training.training import EpochRecord
 from search.cluster.ray_session import ray_session
 from tests.support.epoch_records import epoch_record
 from tests.support.s3_server import S3Server, running_s3
+
+# A busy machine stalls an example now and then, and a run of the tests is like any other.
+settings.register_profile("dlf", deadline=None, derandomize=True)
+settings.load_profile("dlf")
 
 TINY_CLIPS = {"train": 32, "valid": 12, "test": 12}
 

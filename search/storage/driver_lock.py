@@ -22,7 +22,7 @@ from search.storage.study_lock import Holder, StudyLock
 
 __all__ = ["Holder", "StudyLock", "hold_study", "holder_of"]
 
-PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 3.0
 """a lock is tried for so long: a server needs a moment to see that an owner has died"""
 
 

@@ -248,7 +248,7 @@ def run_benchmark(tmp_path_factory: pytest.TempPathFactory) -> Run:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=300,
+            timeout=900,
         )
 
     return run

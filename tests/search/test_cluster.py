@@ -21,8 +21,8 @@ from tests.support.searches import Search, wait_until
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 180
-EPOCHS = 120
+SECONDS = 900
+EPOCHS = 250
 LONG = ("--max-epochs", EPOCHS, "--set", f"patience={EPOCHS}")
 
 

@@ -29,7 +29,7 @@ FLAGS = (
     "--disable-sync",
 )
 SIZE: "ViewportSize" = {"width": 1280, "height": 800}
-DEADLINE_MS = 20_000
+DEADLINE_MS = 90_000
 INSIDE = ("blob:", "data:")
 """addresses of what a page has already, so that nobody is asked for it"""
 

@@ -35,7 +35,7 @@ def run(*words: str | Path, cwd: Path) -> Command:
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=300,
+        timeout=900,
     )
     return Command(done.returncode, done.stdout, done.stderr)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -12,14 +13,20 @@ from pathlib import Path
 
 from tests.support.tracking_stores import store_at
 
-SERVER_DEADLINE = 60.0
+SERVER_DEADLINE = 300.0
 UNAUTHORIZED = 401
 
 
+PORTS = range(20_000, 32_000)
+"""none that a system gives to a connection, which would take it before the server does"""
+
+
 def unused_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a port that nobody listens at."""
+    while True:
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", random.SystemRandom().choice(PORTS)))
+            return int(listener.getsockname()[1])
 
 
 class MlflowServer:

@@ -4,7 +4,6 @@ import os
 import pwd
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.support.mlflow_server import unused_port
 
 
 class PostgresServer:
@@ -22,9 +23,7 @@ class PostgresServer:
         self._folder = folder
         self._user = server_user()
         self._runs = False
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = unused_port()
         if self._user is not None:
             shutil.chown(folder, self._user)
         self._call("initdb", "--username=dlf", "--auth=trust", "--no-sync", "--encoding=UTF8")

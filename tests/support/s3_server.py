@@ -18,7 +18,7 @@ from pyarrow.fs import FileSystem
 
 from tests.support.mlflow_server import unused_port
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 SECRET = "open-sesame"
 
 

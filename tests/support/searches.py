@@ -31,7 +31,7 @@ from tests.support.small_models import SMALL_VALUES
 from tests.support.tracking_stores import store_at
 from tracking.journal.file import TRACKING_FILE
 
-SECONDS = 120.0
+SECONDS = 300.0
 STORE = "ml.db"
 SMALL = tuple(f"{name}={value}" for name, value in SMALL_VALUES.items())
 

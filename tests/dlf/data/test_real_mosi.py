@@ -1,6 +1,5 @@
 """The real CMU-MOSI file, where it is at hand."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,8 @@ from dlf.data.information import count_steps
 from dlf.data.location import import_file
 
 
-def test_real_mosi_is_imported_quickly_and_always_alike(real_mosi: Path, tmp_path: Path) -> None:
-    start = time.process_time()
+def test_real_mosi_is_always_imported_alike(real_mosi: Path, tmp_path: Path) -> None:
     manifest = import_file("mosi", real_mosi, tmp_path / "once")
-    assert time.process_time() - start < 60
     assert import_file("mosi", real_mosi, tmp_path / "twice") == manifest
     assert manifest.clips.model_dump() == {"train": 1284, "valid": 229, "test": 686}
     assert manifest.widths.model_dump() == {"text": 300, "audio": 77, "vision": 100}

@@ -60,6 +60,7 @@ class Sending:
 @pytest.fixture
 def sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sending]:
     monkeypatch.setattr("tracking.remote.mirror_recorder.LAST_WAIT_SECONDS", 3.0)
+    monkeypatch.setattr("tracking.remote.mirror_recorder.WAIT_SECONDS", 60.0)
     sending = Sending(tmp_path)
     yield sending
     sending.finish()
