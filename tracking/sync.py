@@ -53,7 +53,7 @@ def main() -> int:
     refused = [words for journal in journals if (words := sync(location, journal).words)]
     if refused:
         raise WorkFailedError(f"{location.shown} refused {' and '.join(refused)}")
-    print(f"{location.shown} has all of {args.study}")
+    print(f"everything recorded of {args.study} is in {location.shown}")
     return EXIT_DONE
 
 

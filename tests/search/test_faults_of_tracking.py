@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,11 @@ def search(tmp_path: Path, tiny_data: Path, server: MlflowServer, ray_here: None
     return Search(tmp_path, tiny_data, name=tmp_path.name, tracking=server.address)
 
 
+def sync_command(search: Search, server: MlflowServer) -> str:
+    words = ["--study", search.name, "--output", str(search.place.folder.parent)]
+    return shlex.join(["python", "-m", "tracking.sync", *words, "--tracking-uri", server.address])
+
+
 def test_a_server_that_goes_away_costs_nothing_and_is_told_later(
     search: Search, server: MlflowServer
 ) -> None:
@@ -38,7 +44,7 @@ def test_a_server_that_goes_away_costs_nothing_and_is_told_later(
     assert done.code == 0
     assert search.states == ["COMPLETE", "COMPLETE"]
     assert "is away" in done.out
-    assert "`python -m tracking.sync` sends it" in done.err
+    assert f"`{sync_command(search, server)}` sends it" in done.err
     assert len(done.err.splitlines()) == 1
 
     done = search.sync()
@@ -49,7 +55,7 @@ def test_a_server_that_goes_away_costs_nothing_and_is_told_later(
     for _ in range(2):
         done = search.sync()
         assert (done.code, done.err) == (0, "")
-        assert done.out == f"{server.address} has all of {search.name}\n"
+        assert done.out == f"everything recorded of {search.name} is in {server.address}\n"
         assert search.audit() == []
 
 
@@ -69,7 +75,7 @@ def test_a_search_begins_without_its_server_only_when_told_so(
     offline = search._replace(name="offline")
     done = offline.run(*TRIALS, "--tracking-offline")
     assert done.code == 0
-    assert "`python -m tracking.sync` sends it" in done.err
+    assert f"`{sync_command(offline, server)}` sends it" in done.err
     assert offline.states == ["COMPLETE", "COMPLETE"]
 
     server.start()

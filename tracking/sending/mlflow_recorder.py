@@ -8,6 +8,7 @@ from tracking.journal.file import TrackingJournal
 from tracking.journal.recorder import JournalRecorder
 from tracking.records import StudyRecord, Summary
 from tracking.sending.sender import GivenUpError, Patience, Sender
+from tracking.sending.sync_command import sync_command
 from tracking.store.connection import quiet_mlflow
 from tracking.store.errors import StoreAwayError, StoreRefusedError
 from tracking.store.location import TrackingLocation
@@ -99,7 +100,9 @@ class MlflowRecorder(JournalRecorder):
 
     def _send_the_rest(self) -> str | None:
         """Send the rest; return what the store lacks in the end, in a sentence."""
-        there = f"all of it is in {self._journal.file}, and `python -m tracking.sync` sends it"
+        journal = self._journal.file
+        command = sync_command(journal, self._location)
+        there = f"all of it is in {journal}, and `{command}` sends it"
         try:
             refused = self._sender.finish().words
         except (GivenUpError, StoreRefusedError, BadInputError) as error:

@@ -19,6 +19,7 @@ from tracking.records import Record, StudyRecord
 from tracking.sending.delivery import Delivery
 from tracking.sending.refused import Refused
 from tracking.sending.study_runs import StudyRuns, open_study_runs
+from tracking.sending.sync_command import sync_command
 from tracking.store.errors import StoreAwayError, StoreRefusedError
 from tracking.store.location import TrackingLocation
 
@@ -133,7 +134,7 @@ class Sender:
         if self._thread.is_alive():
             self._tell(
                 f"tracking: waiting until {self._location.shown} has the rest; Ctrl-C leaves that "
-                "to `python -m tracking.sync`"
+                f"to `{sync_command(self._journal.file, self._location)}`"
             )
             self._thread.join()
         return self._outcome.result()

@@ -36,6 +36,14 @@ class TrackingLocation(Record):
         """The address as people may see it, without its password."""
         return without_password(self.uri)
 
+    @property
+    def is_default(self) -> bool:
+        """Whether it is where trials are tracked to if no address is typed."""
+        try:
+            return self == resolve(None)
+        except BadInputError:
+            return False
+
     def unusable(self, reason: str) -> BadInputError:
         """Return the error that says why nothing can be tracked there."""
         return BadInputError(f"the tracking store {self.shown} cannot be used: {reason}")

@@ -32,6 +32,7 @@ from tracking.journal.file import own_journal
 from tracking.sending.mlflow_recorder import MlflowRecorder
 from tracking.sending.recorded import recorded_trials
 from tracking.sending.sender import Patience
+from tracking.sending.sync_command import sync_command
 from tracking.store.connection import connect
 from tracking.store.location import TrackingLocation, resolve
 from tracking.sync import sync
@@ -74,7 +75,7 @@ def test_a_server_that_never_came_is_sent_everything_later(
     assert recorder.finish(SUMMARY) is None
     assert time.monotonic() - started < 60
     assert recorder.unsent is not None
-    assert "`python -m tracking.sync` sends it" in recorder.unsent
+    assert f"`{sync_command(journal_file, location)}` sends it" in recorder.unsent
     with pytest.raises(WorkFailedError, match="trial 0 has no run"):
         recorder.run_id(0)
     with pytest.raises(WorkFailedError, match=r"does not answer .*; run this again when it does"):
