@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from dlf.command import BadInputError, make_folder
 from dlf.config import Config, Value
-from dlf.text.source import TextSource
 from dlf.whole_file import write_or_fail
 from search.ablation.rows import PlannedRow, rows_of
 from search.engine.trainable import Workplace
@@ -18,35 +17,23 @@ from search.seeded.seeded_run import train_seeded
 from search.seeded.seeded_trainings import Entrant, SeededTrainings
 from search.storage.driver_lock import hold_study
 from search.study.open_study import StudyPlace
-from search.trial.data import TrialData
+from search.trial.data import DataChoice
 from search.trial.seeds import ablation_seed
 from tracking.journal.file import TRACKING_FILE
 from tracking.recorder import Recorder
-from tracking.run_names import (
-    CONFIG_TAG,
-    DATASET_DIGEST_TAG,
-    MAX_EPOCHS_TAG,
-    TEXT_ENCODER_REVISION_TAG,
-    TEXT_ENCODER_TAG,
-    TEXT_TAG,
-)
+from tracking.run_names import CONFIG_TAG, MAX_EPOCHS_TAG
 from tracking.sending.mlflow_recorder import MlflowRecorder
 from tracking.study_files import TRAININGS_FOLDER, StudyFiles
 
 PLAN_FILE, RESULT_FILE, TABLE_FILE = "ablation.json", "result.json", "ablation.md"
 
 
-class AblationPlan(BaseModel):
+class AblationPlan(DataChoice):
     """An ablation before anything is trained."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     """unique for ever"""
     begun: AwareDatetime
-    dataset: str
-    dataset_digest: str
-    text: TextSource
     config_name: str
     """as it was named on the command line"""
     config: Config
@@ -77,33 +64,9 @@ class AblationPlan(BaseModel):
             if planned.same_as is None
         ]
 
-    @property
-    def text_words(self) -> str:
-        """How the text is taken, and by what."""
-        encoder = self.text.encoder
-        if encoder is None:
-            return self.text.way
-        return f"{self.text.way} by {encoder.name} ({encoder.revision[:12]})"
-
-    def data_in(self, data_dir: Path) -> TrialData:
-        """Return the data of the trainings, in a data folder."""
-        return TrialData(
-            dataset=self.dataset,
-            dataset_digest=self.dataset_digest,
-            data_dir=data_dir.absolute(),
-            text=self.text,
-        )
-
     def changes_from(self, former: "AblationPlan") -> list[str]:
         """Return in words what is not as it was."""
-        changes = []
-        if self.dataset_digest != former.dataset_digest:
-            changes.append(
-                f"the data of {self.dataset} has the digest {self.dataset_digest[:12]}, "
-                f"was {former.dataset_digest[:12]}"
-            )
-        if self.text != former.text:
-            changes.append(f"the text is {self.text_words}, was {former.text_words}")
+        changes = self.data_changes_from(former)
         for name in ("seeds", "max_epochs"):
             now, was = getattr(self, name), getattr(former, name)
             if now != was:
@@ -118,17 +81,10 @@ class AblationPlan(BaseModel):
 
     def tags(self) -> dict[str, str]:
         """Return what tracking says of the ablation."""
-        encoder = self.text.encoder
-        return {
-            DATASET_DIGEST_TAG: self.dataset_digest,
-            TEXT_TAG: self.text.way,
+        return self.data_tags() | {
             MAX_EPOCHS_TAG: str(self.max_epochs),
             CONFIG_TAG: self.config_name,
-        } | (
-            {}
-            if encoder is None
-            else {TEXT_ENCODER_TAG: encoder.name, TEXT_ENCODER_REVISION_TAG: encoder.revision}
-        )
+        }
 
 
 class AblationFolder:

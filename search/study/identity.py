@@ -2,23 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict
 
 from dlf.config import Config, Value
-from dlf.text.source import TextSource
 from search.spaces.space import Space
-from search.trial.data import TrialData
-from tracking.run_names import (
-    DATASET_DIGEST_TAG,
-    MAX_EPOCHS_TAG,
-    REPLICATES_TAG,
-    STUDY_DIGEST_TAG,
-    TEXT_ENCODER_REVISION_TAG,
-    TEXT_ENCODER_TAG,
-    TEXT_TAG,
-)
+from search.trial.data import DataChoice
+from tracking.run_names import MAX_EPOCHS_TAG, REPLICATES_TAG, STUDY_DIGEST_TAG
 
 DEFAULT_REPLICATES = 1
 
@@ -26,14 +14,9 @@ PAPER_TRIAL = 0
 """the number of the trial that has the paper's configuration, in every study"""
 
 
-class StudyIdentity(BaseModel):
+class StudyIdentity(DataChoice):
     """The data, the space, and what the space leaves as it is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dataset: str
-    dataset_digest: str
-    text: TextSource
     max_epochs: int
     replicates: int = DEFAULT_REPLICATES
     """seeds that a trial is the mean of"""
@@ -58,15 +41,6 @@ class StudyIdentity(BaseModel):
             if value is not None and value != paper[name]
         }
 
-    def data_in(self, data_dir: Path) -> TrialData:
-        """Return the data of the study's trials, in a data folder."""
-        return TrialData(
-            dataset=self.dataset,
-            dataset_digest=self.dataset_digest,
-            data_dir=data_dir.absolute(),
-            text=self.text,
-        )
-
     def config_of(self, number: int, params: Mapping[str, Value]) -> Config:
         """Return the configuration of a trial.
 
@@ -84,18 +58,11 @@ class StudyIdentity(BaseModel):
 
     def changes_from(self, former: "StudyIdentity") -> list[str]:
         """Return in words what is not as it was."""
-        changes = []
-        for name in ("dataset", "max_epochs", "replicates"):
+        changes = self.data_changes_from(former)
+        for name in ("max_epochs", "replicates"):
             was, now = getattr(former, name), getattr(self, name)
             if was != now:
                 changes.append(f"{name.replace('_', ' ')} is {now}, was {was}")
-        if self.dataset_digest != former.dataset_digest and self.dataset == former.dataset:
-            changes.append(
-                f"the data of {self.dataset} has the digest {self.dataset_digest[:12]}, "
-                f"was {former.dataset_digest[:12]}"
-            )
-        if self.text != former.text:
-            changes.append(f"the text is {_shown(self.text)}, was {_shown(former.text)}")
         was_base, now_base = former.base.values(), self.base.values()
         changes += [
             f"{name} is fixed at {value}, was {was_base.get(name)}"
@@ -119,22 +86,8 @@ class StudyIdentity(BaseModel):
 
     def tags(self) -> dict[str, str]:
         """Return what tracking says of the study."""
-        return {
-            DATASET_DIGEST_TAG: self.dataset_digest,
+        return self.data_tags() | {
             STUDY_DIGEST_TAG: self.digest,
-            TEXT_TAG: self.text.way,
             MAX_EPOCHS_TAG: str(self.max_epochs),
             REPLICATES_TAG: str(self.replicates),
-        } | self._encoder_tags()
-
-    def _encoder_tags(self) -> dict[str, str]:
-        encoder = self.text.encoder
-        if encoder is None:
-            return {}
-        return {TEXT_ENCODER_TAG: encoder.name, TEXT_ENCODER_REVISION_TAG: encoder.revision}
-
-
-def _shown(text: TextSource) -> str:
-    if text.encoder is None:
-        return text.way
-    return f"{text.way} by {text.encoder.name} ({text.encoder.revision[:12]})"
+        }
