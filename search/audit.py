@@ -23,8 +23,8 @@ from search.arguments import add_study_flags
 from search.engine.tune_log import TuneTrial, read_tune_log
 from search.study.open_study import OpenStudy, StudyPlace
 from search.study.records import (
-    DUPLICATE_OF,
     REASON,
+    duplicate_of,
     last_value,
     outcome_of,
     own_trials,
@@ -102,8 +102,8 @@ def compare(
         found = list(_from_mlflow(trial, there))
         if found and known is not None and _can_be_sent(trial, known) and _is_part(trial, there):
             waiting.append(
-                f"{trial_name(number)}: MLflow has not all of it yet; `python -m tracking.sync` "
-                "or --resume sends it"
+                f"{trial_name(number)}: MLflow has not all of it yet; `python -m tracking.sync "
+                f"--study {opened.study.study_name}` or --resume sends it"
             )
         else:
             differences += found
@@ -117,7 +117,7 @@ def compare(
 
 def _from_tune(trial: FrozenTrial, tune: TuneTrial | None) -> Iterator[str]:
     name, epochs = trial_name(trial.number), max(trial.intermediate_values, default=0)
-    if DUPLICATE_OF in trial.user_attrs or (trial.state is OptunaState.FAIL and tune is None):
+    if duplicate_of(trial) is not None or (trial.state is OptunaState.FAIL and tune is None):
         return
     if _ended_untouched(trial) and (tune is None or tune == TuneTrial(epochs, None)):
         return
@@ -138,7 +138,8 @@ def _from_tune(trial: FrozenTrial, tune: TuneTrial | None) -> Iterator[str]:
 
 def _ended_untouched(trial: FrozenTrial) -> bool:
     """Tell of a trial that was left under way, and found on a resume that the budget was spent."""
-    return trial.state is OptunaState.PRUNED and REASON in trial.user_attrs
+    ended_well = trial.state in (OptunaState.PRUNED, OptunaState.COMPLETE)
+    return ended_well and REASON in trial.user_attrs
 
 
 def _from_mlflow(trial: FrozenTrial, runs: Sequence[RecordedRun]) -> Iterator[str]:
@@ -152,7 +153,7 @@ def _from_mlflow(trial: FrozenTrial, runs: Sequence[RecordedRun]) -> Iterator[st
             yield f"{name}: Optuna has it RUNNING, MLflow {run.status}"
     elif run.status != TRIAL_ENDINGS[outcome.state] or run.state != outcome.state.value:
         yield f"{name}: Optuna has it {trial.state.name}, MLflow {run.status} ({run.state})"
-    if DUPLICATE_OF in trial.user_attrs:
+    if duplicate_of(trial) is not None:
         return
     if sorted(trial.intermediate_values) != list(run.epochs):
         yield f"{name}: Optuna has epochs {_shown(trial)}, MLflow {list(run.epochs)}"
@@ -182,7 +183,7 @@ def _is_part(trial: FrozenTrial, runs: Sequence[RecordedRun]) -> bool:
 
 
 def _trained_epochs(trial: FrozenTrial) -> list[int]:
-    return [] if DUPLICATE_OF in trial.user_attrs else sorted(trial.intermediate_values)
+    return [] if duplicate_of(trial) is not None else sorted(trial.intermediate_values)
 
 
 def _shown(trial: FrozenTrial) -> list[int]:

@@ -152,7 +152,8 @@ def search(
         print(result.model_dump_json())
     else:
         promote = promote_command(request.study, request.places)
-        print(result.describe(look_command(location), promote, recording.report))
+        look, replicates = look_command(location), plan.identity.replicates
+        print(result.describe(look, promote, recording.report, replicates=replicates))
         print(*faults_of(study), sep="\n")
     if mlflow.unsent is not None:
         print(mlflow.unsent, file=sys.stderr)
@@ -174,7 +175,7 @@ def begin(plan: SearchPlan, place: StudyPlace, former: OpenStudy | None) -> Open
         copied, left_out = copy_trials(plan.warm_start, study, plan.identity)
         name = plan.warm_start.study.study_name
         say_on_stderr(
-            f"{copied} trials of {name!r} are learned from; {left_out} do not fit in here"
+            f"learning from {copied} trials of {name!r}; {left_out} others do not fit this space"
         )
     enqueue(study, plan.identity, plan.enqueued)
     before = study.get_trials(deepcopy=False)

@@ -24,11 +24,11 @@ from search.study.budget import shown_duration
 from search.study.identity import PAPER_TRIAL
 from search.study.open_study import OpenStudy, StudyPlace
 from search.study.records import (
-    DUPLICATE_OF,
     NOTES,
     REASON,
     count_epochs,
     count_states,
+    duplicate_of,
     finished_trials,
     last_value,
     own_trials,
@@ -158,8 +158,9 @@ def describe_trial(opened: OpenStudy, number: int) -> str:
     lines = [f"{trial_name(number)}: {trial.state.name.lower()}"]
     if REASON in trial.user_attrs:
         lines[0] += f", {trial.user_attrs[REASON]}"
-    if DUPLICATE_OF in trial.user_attrs:
-        lines.append(f"the same configuration as trial {trial.user_attrs[DUPLICATE_OF]}")
+    twin = duplicate_of(trial)
+    if twin is not None:
+        lines.append(f"the same configuration as trial {twin}")
     params = opened.identity.shown_params(number, trial.params)
     lines += [f"  {name} = {value}" for name, value in params.items()]
     lines += [

@@ -11,10 +11,10 @@ from dlf.trained_model import ModelCard
 from search.arguments import SharedRequest, add_shared_flags
 from search.promotion.finalists import PAPER_EPOCHS, choose_finalists
 from search.promotion.plan import PromotionFolder, PromotionPlan, RegisteredBefore, now
-from search.promotion.test_split import readings_of
 from search.seeded.seed_flags import several_seeds
 from search.study.identity import StudyIdentity
 from search.study.open_study import OpenStudy, StudyPlace
+from search.study.readings import readings_of
 from tracking.registry.champion import champion_of
 from tracking.store.location import TrackingLocation
 
@@ -150,9 +150,9 @@ def _refuse_second_reading(
     others = [each for each in readings_of(opened.study) if each.promotion != name]
     if others and not request.again and not planned:
         raise BadInputError(
-            f"a promotion of this study read the test split at {others[-1].at:%Y-%m-%d %H:%M}; "
-            "what is chosen after that is not blind to it any more: --again reads it once more, "
-            "and the report says so for ever"
+            f"the promotion {others[-1].promotion} read the test split at "
+            f"{others[-1].at:%Y-%m-%d %H:%M}; what is chosen after that is not blind to it any "
+            "more: --again reads it once more, and the report says so for ever"
         )
 
 
@@ -186,4 +186,8 @@ def _champion(location: TrackingLocation, identity: StudyIdentity) -> Registered
             "another kind of text than this study, so that the two cannot be compared: leave "
             "--only-if-better out"
         )
-    return RegisteredBefore(version=found.version, config=Config.from_yaml(found.config_yaml))
+    return RegisteredBefore(
+        version=found.version,
+        config=Config.from_yaml(found.config_yaml),
+        max_epochs=found.max_epochs,
+    )

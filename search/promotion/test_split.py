@@ -2,35 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from dlf.data import Split, open_test_split
+from dlf.data.store import verify_split
 from dlf.text.encoder import refuse_changed
 from dlf.text.prepared import open_text, prepare_text
 from dlf.trained_model import TrainedModel
 from dlf.training.batching import Clips
 from dlf.training.inference import predict
 from search.promotion.plan import now
+from search.study.readings import stamp
 from search.trial.data import TrialData
 from tracking.predictions import Predictions, read_predictions, write_predictions
-
-_READINGS = "test_reads"
-"""the study's own list of the times at which its promotions opened the test split"""
-
-
-class Reading(BaseModel):
-    """A time at which a promotion opened the test split."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    at: AwareDatetime
-    promotion: str
-    """its folder's name"""
 
 
 class OnTest(BaseModel):
@@ -40,6 +28,7 @@ class OnTest(BaseModel):
 
     ids: Sequence[str]
     labels: NDArray[np.float32]
+    """[N]"""
     of_seeds: Mapping[str, Sequence[NDArray[np.float32]]]
     """the predictions [N] of every seed, by the name of a configuration"""
 
@@ -52,12 +41,6 @@ class OnTest(BaseModel):
         """Return the absolute errors [S, N] of a configuration."""
         errors: NDArray[np.float32] = np.abs(np.stack(list(self.of_seeds[name])) - self.labels)
         return errors
-
-
-def readings_of(study: optuna.Study) -> list[Reading]:
-    """Return when promotions of the study have read the test split."""
-    found: list[Any] = study.user_attrs.get(_READINGS, [])
-    return [Reading.model_validate(each) for each in found]
 
 
 def read_test_split(
@@ -73,7 +56,8 @@ def read_test_split(
 
     A promotion that was ended after that finds the file, and does not read the split again; one
     that was ended within it, before anybody has seen anything, reads it under the same stamp. An
-    encoder that has changed and a model that predicts nothing are found out before the stamp.
+    encoder that has changed, a split that is damaged and a model that predicts nothing are found
+    out before the stamp.
 
     Args:
         study: is stamped before the split is opened.
@@ -82,17 +66,14 @@ def read_test_split(
         data: whose test split.
         device: where the models run.
         file: the table of predictions; its column `prediction` is the first model's.
-        look: is given the split and the predictions, by column, before they are kept.
+        look: is given the split and the predictions, by column, once they are kept.
 
     Raises:
         OSError: when the predictions cannot be written.
     """
     if not file.exists():
         _refuse_what_cannot_predict(models, data, device)
-        readings = readings_of(study)
-        if all(reading.promotion != promotion for reading in readings):
-            readings.append(Reading(at=now(), promotion=promotion))
-            study.set_user_attr(_READINGS, [each.model_dump(mode="json") for each in readings])
+        stamp(study, promotion, now())
         split = _open(data, device)
         found = {
             f"{name}_{index}": predictions_of(model, split, device)
@@ -101,8 +82,8 @@ def read_test_split(
         }
         first = next(iter(found.values()))
         file.parent.mkdir(parents=True, exist_ok=True)
-        look(split, found)
         write_predictions(file, Predictions(split.ids, split.labels, first, found))
+        look(split, found)
     table = read_predictions(file)
     return OnTest(
         ids=table.ids,
@@ -115,7 +96,7 @@ def read_test_split(
 
 
 def predictions_of(trained: TrainedModel, split: Split, device: str) -> NDArray[np.float32]:
-    """Return what a model says of a split; it comes back to the CPU."""
+    """Return what a model says of a split's clips, [N]; it comes back to the CPU."""
     clips = Clips(split, trained.card.sizes, trained.config, device)
     predictions = predict(trained.model.to(device), clips, trained.config)
     trained.model.to("cpu")
@@ -133,6 +114,7 @@ def _refuse_what_cannot_predict(
 ) -> None:
     if data.text.encoder is not None:
         refuse_changed(data.text.encoder)
+    verify_split(data.dataset, data.data_dir, "test")
     few = data.open().valid.take(np.arange(2))
     for of_seeds in models.values():
         for trained in of_seeds:

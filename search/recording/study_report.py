@@ -18,8 +18,8 @@ from search.study.importances import importances_of
 from search.study.open_study import OpenStudy
 from search.study.records import (
     COPY_OF,
-    DUPLICATE_OF,
     count_epochs,
+    duplicate_of,
     last_value,
     outcome_of,
     own_trials,
@@ -116,7 +116,7 @@ def _reported(
         value=last_value(trial),
         begun=trial.datetime_start,
         ended=trial.datetime_complete,
-        twin=trial.user_attrs.get(DUPLICATE_OF),
+        twin=duplicate_of(trial),
         paper=paper,
         link=links.get(trial.number),
     )

@@ -53,7 +53,7 @@ def count_states(trials: Iterable[FrozenTrial]) -> dict[TrialState, int]:
 
 def count_epochs(trials: Iterable[FrozenTrial]) -> int:
     """Return how many epochs were trained; a duplicate of another trial was not."""
-    return sum(len(t.intermediate_values) for t in trials if DUPLICATE_OF not in t.user_attrs)
+    return sum(len(t.intermediate_values) for t in trials if duplicate_of(t) is None)
 
 
 def finished_trials(study: optuna.Study) -> list[FinishedTrial]:
@@ -64,6 +64,12 @@ def finished_trials(study: optuna.Study) -> list[FinishedTrial]:
         FinishedTrial(number=trial.number, value=trial.values[0], params=trial.params)
         for trial in ranked
     ]
+
+
+def duplicate_of(trial: FrozenTrial) -> int | None:
+    """Return the trial as which one ends, since it has the same configuration; none if trained."""
+    twin: int | None = trial.user_attrs.get(DUPLICATE_OF)
+    return twin
 
 
 def outcome_of(trial: FrozenTrial) -> Outcome | None:

@@ -32,7 +32,7 @@ class BestTrial(Result):
 
 
 class Baseline(Result):
-    """The paper's configuration in the same study; no value when its trial failed."""
+    """The paper's configuration in the same study; no value unless its trial is complete."""
 
     value: float | None
 
@@ -50,7 +50,9 @@ class SearchResult(Result):
     wall_seconds: float
     tracking_uri: str
 
-    def describe(self, look_command: str, promote_command: str, report: Path | None) -> str:
+    def describe(
+        self, look_command: str, promote_command: str, report: Path | None, *, replicates: int
+    ) -> str:
         """Return the result in a few lines, and what to do next."""
         counts = self.trials
         lines = [
@@ -62,15 +64,16 @@ class SearchResult(Result):
             lines.append(f"best: trial {self.best.number}, validation MAE {self.best.value:.4f}")
             lines += [f"  {name} = {value}" for name, value in self.best.params.items()]
         if self.baseline.value is None:
-            lines.append("the paper's configuration failed here, so nothing is measured against it")
+            lines.append("the paper's configuration has no result here to measure against")
         else:
             lines.append(f"the paper's configuration: validation MAE {self.baseline.value:.4f}")
         lines += ["", f"compare the trials:  {look_command}   (tracked in {self.tracking_uri})"]
         if report is not None:
             lines.append(f"read the report:     {report}")
         if self.best is not None:
+            seeds = "One seed" if replicates == 1 else f"The mean of {replicates} seeds"
             lines += [
                 f"promote the best:    {promote_command}",
-                "One seed on one validation split is mostly luck: promotion takes fresh seeds.",
+                f"{seeds} on one validation split is mostly luck: promotion takes fresh seeds.",
             ]
         return "\n".join(lines)

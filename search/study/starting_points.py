@@ -11,8 +11,9 @@ from optuna.trial import TrialState as OptunaState
 from dlf.command import BadInputError, one_line
 from dlf.config import Config
 from search.spaces.plain_yaml import read_yaml
-from search.study.identity import StudyIdentity
+from search.study.identity import PAPER_TRIAL, StudyIdentity
 from search.study.open_study import OpenStudy
+from search.study.readings import inherit_readings
 from search.study.records import COPY_OF, own_trials
 
 
@@ -53,8 +54,18 @@ def read_configurations(path: Path, identity: StudyIdentity) -> list[Config]:
 
 def enqueue(study: optuna.Study, identity: StudyIdentity, configs: list[Config]) -> None:
     """Let the study's next trials have these configurations; one it has already is left out."""
+    # Optuna's skip_if_exists compares parameters alone, and the paper's trial may have the same
+    # ones with other fixed values.
+    there = [
+        trial.system_attrs.get("fixed_params", trial.params)
+        for trial in study.get_trials(deepcopy=False)
+        if trial.number != PAPER_TRIAL
+    ]
     for config in configs:
-        study.enqueue_trial(dict(identity.space.values_of(config)), skip_if_exists=True)
+        values = dict(identity.space.values_of(config))
+        if config != identity.paper and values not in there:
+            study.enqueue_trial(values)
+            there.append(values)
 
 
 def refuse_incompatible(source: OpenStudy, identity: StudyIdentity) -> None:
@@ -80,11 +91,12 @@ def refuse_incompatible(source: OpenStudy, identity: StudyIdentity) -> None:
 
 
 def copy_trials(source: OpenStudy, study: optuna.Study, identity: StudyIdentity) -> tuple[int, int]:
-    """Copy the finished trials of a compatible study, each of them once.
+    """Copy the finished trials of a compatible study, each of them once, and its readings of test.
 
     Returns:
         How many the study has of them now, and how many its space cannot express.
     """
+    inherit_readings(study, source.study)
     there = {trial.user_attrs.get(COPY_OF) for trial in study.get_trials(deepcopy=False)}
     copied = left_out = 0
     for trial, config in _finished(source):

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial
 from optuna.trial import TrialState as OptunaState
 
 from dlf.command import BadInputError
-from dlf.config import Value
+from dlf.config import Config, Value
 from dlf.training.training import EpochRecord
 from dlf.whole_file import replaced_whole
 from search.study.budget import BudgetKeeper
@@ -27,6 +27,7 @@ from search.study.records import (
     OPTUNA_STATES,
     REASON,
     SEEDS,
+    duplicate_of,
     finished_trials,
     last_value,
     outcome_of,
@@ -61,8 +62,8 @@ class StudyTrials(TrialSource):
         self._allow_duplicates = allow_duplicates
         self._running: dict[int, Trial] = {}
         self._last_step: dict[int, int] = {}
-        self._known: dict[frozenset[tuple[str, Value]], int] = {}
-        """the trial that has a configuration, by its parameters"""
+        self._known: dict[Config, int] = {}
+        """the trial that has a configuration"""
         self._followers: dict[int, list[int]] = {}
         """by a trial under way: its duplicates, which wait for it"""
         self._left_behind = self._take_stock()
@@ -99,10 +100,8 @@ class StudyTrials(TrialSource):
         elif record.epoch < self._last_step[number]:
             return None
         self._keeper.look_at_the_clock()
-        if self._keeper.reached_by == number:
-            return Outcome(state=TrialState.COMPLETE, reason=self._keeper.spent)
         if self._keeper.spent is not None:
-            return Outcome(state=TrialState.PRUNED, reason=self._keeper.spent)
+            return self._end_of_budget(number)
         if trial.should_prune() and number != PAPER_TRIAL:
             return Outcome(state=TrialState.PRUNED)
         return None
@@ -135,12 +134,13 @@ class StudyTrials(TrialSource):
         for trial in trials:
             if trial.state is OptunaState.WAITING:
                 continue
-            if trial.state is not OptunaState.FAIL:
-                self._known.setdefault(frozenset(trial.params.items()), trial.number)
+            if trial.state in (OptunaState.COMPLETE, OptunaState.PRUNED):
+                config = self._identity.config_of(trial.number, trial.params)
+                self._known.setdefault(config, trial.number)
             if COPY_OF in trial.user_attrs:
                 continue
             self._keeper.trial_asked()
-            if DUPLICATE_OF not in trial.user_attrs:
+            if duplicate_of(trial) is None:
                 for value in trial.intermediate_values.values():
                     self._keeper.epoch_trained(trial.number, value)
             if trial.state is OptunaState.RUNNING:
@@ -165,10 +165,11 @@ class StudyTrials(TrialSource):
             outcome = Outcome(state=TrialState.FAILED, reason=str(error))
             return settled(config=None, outcome=outcome)
         if resumed and self._keeper.spent is not None:
-            outcome = Outcome(state=TrialState.PRUNED, reason=self._keeper.spent)
-            return settled(config=config, outcome=outcome)
-        twin = self._twin_of(number, params)
-        if twin is not None:
+            return settled(config=config, outcome=self._end_of_budget(number))
+        twin = self._twin_of(number, config)
+        if twin is None:
+            self._forget_twin(trial)
+        else:
             trial.set_user_attr(DUPLICATE_OF, twin)
             as_twin = outcome_of(self._frozen(twin))
             if as_twin is None:
@@ -186,6 +187,12 @@ class StudyTrials(TrialSource):
             begun=resumed,
         )
 
+    def _end_of_budget(self, number: int) -> Outcome:
+        """Return how a trial ends that is under way when a budget is spent."""
+        reached = self._keeper.reached_by == number
+        state = TrialState.COMPLETE if reached else TrialState.PRUNED
+        return Outcome(state=state, reason=self._keeper.spent)
+
     def _suggest(self, trial: Trial) -> dict[str, Value]:
         identity = self._identity
         if trial.number != PAPER_TRIAL:
@@ -196,15 +203,20 @@ class StudyTrials(TrialSource):
         outside = [name for name in identity.space.parameters if name not in inside]
         return identity.space.without(outside).suggest(trial, identity.paper)
 
-    def _twin_of(self, number: int, params: dict[str, Value]) -> int | None:
+    def _twin_of(self, number: int, config: Config) -> int | None:
         """Return the trial that has the same configuration; the paper's is trained in any case."""
-        twin = self._known.setdefault(frozenset(params.items()), number)
-        if twin == number or number == PAPER_TRIAL or self._allow_duplicates:
+        twin = self._known.setdefault(config, number)
+        if twin >= number or number == PAPER_TRIAL or self._allow_duplicates:
             return None
         if self._frozen(twin).state is OptunaState.FAIL:
-            self._known[frozenset(params.items())] = number
+            self._known[config] = number
             return None
         return twin
+
+    def _forget_twin(self, trial: Trial) -> None:
+        """Let a trial be nobody's duplicate that was one, before its twin failed perhaps."""
+        if duplicate_of(self._frozen(trial.number)) is not None:
+            trial.set_user_attr(DUPLICATE_OF, None)
 
     def _frozen(self, number: int) -> FrozenTrial:
         return self._study.get_trials(deepcopy=False)[number]
@@ -214,7 +226,7 @@ class StudyTrials(TrialSource):
         if outcome.reason is not None:
             trial.set_user_attr(REASON, outcome.reason)
         frozen = self._frozen(trial.number)
-        twin = frozen.user_attrs.get(DUPLICATE_OF)
+        twin = duplicate_of(frozen)
         if twin is not None:
             self._copy_end(trial, self._frozen(twin), outcome)
             return last_value(self._frozen(twin))

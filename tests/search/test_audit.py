@@ -155,7 +155,8 @@ def test_what_waits_to_be_sent_is_no_difference(recorded: Recorded) -> None:
     assert audit.differences == []
     assert len(audit.waiting) == 1
     assert audit.waiting[0] == (
-        "trial 1: MLflow has not all of it yet; `python -m tracking.sync` or --resume sends it"
+        "trial 1: MLflow has not all of it yet; `python -m tracking.sync --study simulated` or "
+        "--resume sends it"
     )
 
 

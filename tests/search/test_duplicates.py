@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from dlf.config import Config
 from search.spaces.space import Space
-from search.study.records import DUPLICATE_OF, count_epochs
+from search.study.records import DUPLICATE_OF, count_epochs, duplicate_of
 from search.trial.plan import Settled, TrialPlan
 from tests.support.simulation import DriverKilledError, SimulatedSearch
 
@@ -85,9 +86,43 @@ def test_a_twin_that_failed_is_trained_again(small: SimulatedSearch) -> None:
     assert DUPLICATE_OF not in again[0].user_attrs
 
 
+def test_the_papers_values_with_another_fixed_value_are_no_duplicate_of_its_trial(
+    tmp_path: Path, record_of_mae: Any
+) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    base = Config().with_values({"patience": 5})
+    search = SimulatedSearch(
+        tmp_path, record_of_mae, space=Space.load(tmp_path / "small.yaml"), base=base
+    )
+    study = search.run(20, curve=value)
+    alike = [t for t in study.trials[1:] if t.params == study.trials[0].params]
+    assert alike
+    assert DUPLICATE_OF not in alike[0].user_attrs
+    assert {t.user_attrs[DUPLICATE_OF] for t in alike[1:]} <= {alike[0].number}
+
+
 def test_duplicates_are_trained_where_they_are_asked_for(small: SimulatedSearch) -> None:
     study = small.run(12, curve=value, allow_duplicates=True)
     assert not any(DUPLICATE_OF in t.user_attrs for t in study.trials)
+
+
+def test_a_duplicate_that_is_trained_after_all_has_its_own_value(small: SimulatedSearch) -> None:
+    """One that waited for its twin when the search was ended."""
+    with pytest.raises(DriverKilledError):
+        small.run(20, curve=lambda plan, epoch: value(plan, epoch) if epoch < 3 else _die())
+    waiting = {t.number for t in small.study.trials if DUPLICATE_OF in t.user_attrs}
+    assert waiting
+
+    def own(plan: TrialPlan, epoch: int) -> float:
+        return value(plan, epoch) + plan.number / 100
+
+    study = small.run(20, curve=own, allow_duplicates=True)
+    for number in waiting:
+        trial = study.trials[number]
+        assert duplicate_of(trial) is None
+        assert trial.intermediate_values
+        if trial.state is TrialState.COMPLETE:
+            assert trial.value == trial.intermediate_values[max(trial.intermediate_values)]
 
 
 def test_values_that_make_no_configuration_fail_with_their_reason(

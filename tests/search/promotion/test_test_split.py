@@ -1,5 +1,6 @@
 """The test split is read once by a promotion, and the study remembers when."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,8 @@ from dlf.text.source import TextSource
 from dlf.trained_model import TrainedModel
 from dlf.training.batching import Clips
 from dlf.training.inference import predict
-from search.promotion.test_split import OnTest, read_test_split, readings_of
+from search.promotion.test_split import OnTest, read_test_split
+from search.study.readings import readings_of
 from tests.support.kept_study import Kept
 from tests.support.small_models import small_model
 from tracking.predictions import read_predictions
@@ -48,9 +50,11 @@ def read(study: optuna.Study, file: Path, tmp_path: Path, tiny_data: Path) -> Ca
         *,
         promotion: str = "first",
         text: TextSource = data.text,
+        data_dir: Path = tiny_data,
         look: Callable[..., None] = lambda *_: None,
     ) -> OnTest:
-        changed, models = data.model_copy(update={"text": text}), models or two_kinds()
+        changed = data.model_copy(update={"text": text, "data_dir": data_dir})
+        models = models or two_kinds()
         return read_test_split(study, promotion, models, changed, "cpu", file, look)
 
     return call
@@ -119,13 +123,13 @@ def test_a_promotion_that_goes_on_does_not_open_it_again(
     assert readings_of(study) == stamps
 
 
-def test_a_look_at_the_split_is_had_once_before_its_predictions_are_kept(
+def test_a_look_at_the_split_is_had_once_its_predictions_are_kept(
     read: Callable[..., OnTest], file: Path, tiny_data: Path
 ) -> None:
     looks: list[tuple[Split, Mapping[str, NDArray[np.float32]]]] = []
 
     def look(split: Split, columns: Mapping[str, NDArray[np.float32]]) -> None:
-        assert not file.exists()
+        assert file.exists()
         looks.append((split, columns))
 
     on_test = read(look=look)
@@ -155,6 +159,18 @@ def test_a_model_that_cannot_predict_fails_before_the_stamp(
         read({"candidate": [small_model()], "paper": [misfit]})
     assert readings_of(study) == []
     assert not file.exists()
+
+
+def test_a_split_that_is_damaged_fails_before_the_stamp(
+    read: Callable[..., OnTest], study: optuna.Study, tiny_data: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "data"
+    shutil.copytree(tiny_data, own)
+    (file,) = own.rglob("test.arrow")
+    file.write_bytes(file.read_bytes()[:-1])
+    with patch(OPEN, refuse), pytest.raises(BadInputError, match=r"test.arrow is missing or damag"):
+        read(data_dir=own)
+    assert readings_of(study) == []
 
 
 def test_an_encoder_that_has_changed_fails_before_the_stamp(

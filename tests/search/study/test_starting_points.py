@@ -1,5 +1,6 @@
 """What a study is given to begin with: configurations of a file, and trials of another study."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 from optuna.trial import TrialState
 
 from dlf.command import BadInputError
-from dlf.config import Config
+from dlf.config import Config, Value
 from search.spaces.space import Space
 from search.study.budget import Budget
+from search.study.readings import readings_of, stamp
 from search.study.records import COPY_OF, count_states, finished_trials, own_trials
 from search.study.starting_points import (
     copy_trials,
@@ -42,6 +44,18 @@ def test_enqueued_configurations_come_right_after_the_papers(
     assert study.trials[2].params["lambda_r"] == 0.2
     assert study.trials[3].params["margin"] != 0.5
     assert len(study.trials) == 9
+
+
+@pytest.mark.parametrize(("fixed", "enqueued"), [({}, 0), ({"patience": 5}, 1)])
+def test_the_papers_values_are_tried_again_only_beside_another_fixed_value(
+    tmp_path: Path, record_of_mae: Any, fixed: dict[str, Value], enqueued: int
+) -> None:
+    base = Config().with_values(fixed)
+    search = SimulatedSearch(tmp_path, record_of_mae, base=base)
+    search.source(Budget(trials=9))
+    for _ in range(2):
+        enqueue(search.study, search.identity, [base])
+    assert len(search.study.trials) == 1 + enqueued
 
 
 def test_a_whole_configuration_is_taken_as_a_run_keeps_it(
@@ -98,6 +112,22 @@ def test_finished_trials_are_copied_once_and_counted_as_nobodys(
     assert own[0].number == 0
     assert not {t.number for t in copies} & {t.number for t in finished_trials(study)}
     assert {trial.number for trial in simulated.recorder.started} == {t.number for t in own}
+
+
+def test_a_warm_start_remembers_that_test_was_read(
+    simulated: SimulatedSearch, source: SimulatedSearch
+) -> None:
+    """What the other study's promotions saw may have led to this one."""
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+    stamp(source.study, "20260301", late)
+    simulated.source(Budget(trials=8))
+    stamp(simulated.study, "20260101", early)
+    for _ in range(2):
+        copy_trials(source.place.load(), simulated.study, simulated.identity)
+    assert [(each.promotion, each.at) for each in readings_of(simulated.study)] == [
+        ("20260101", early),
+        (f"20260301 of {source.study.study_name}", late),
+    ]
 
 
 def test_a_warm_start_finds_the_optimum_sooner(

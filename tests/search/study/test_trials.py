@@ -16,7 +16,7 @@ from search.study.starting_points import copy_trials
 from search.study.trials import StudyTrials
 from search.trial.plan import Settled, TrialPlan
 from search.trial.seeds import search_seed
-from tests.support.simulation import EPOCHS, SimulatedSearch
+from tests.support.simulation import EPOCHS, DriverKilledError, SimulatedSearch
 from tracking.records import Outcome
 from tracking.records import TrialState as Recorded
 
@@ -191,6 +191,25 @@ def test_the_papers_trial_is_trained_though_a_copy_has_its_configuration(
     (paper,) = own_trials(simulated.run(1))
     assert DUPLICATE_OF not in paper.user_attrs
     assert len(paper.intermediate_values) == EPOCHS
+
+
+def test_a_trial_left_under_way_that_meets_a_target_given_later_is_complete(
+    simulated: SimulatedSearch,
+) -> None:
+    def curve(plan: TrialPlan, epoch: int) -> float:
+        if epoch == 5:
+            raise DriverKilledError
+        return 0.7 if plan.number == 1 else 1.0
+
+    with pytest.raises(DriverKilledError):
+        simulated.run(3, curve=curve, slots=2)
+    budget = Budget(trials=3, target=0.71)
+    study = simulated.run(3, curve=lambda *_: 1.0, budget=budget)
+    paper, good = study.trials[:2]
+    assert (good.state, good.value) == (TrialState.COMPLETE, 0.7)
+    assert paper.state is TrialState.PRUNED
+    assert simulated.recorder.ended[1].state.value == "complete"
+    assert "trial 1 reached the target" in simulated.keeper.ended_by
 
 
 class TestDuplicates:
