@@ -4,7 +4,6 @@ Nothing here imports Optuna or MLflow: a worker trains and reports, the driver d
 """
 
 from contextlib import AbstractContextManager
-from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ from search.engine.watchdog import stack_file, watched
 from search.engine.worker_facts import TrialMeter
 from search.resources.allotment import Resources
 from search.resources.gpu_memory import limit_memory
-from search.trial.checkpoint_files import CheckpointsAwayError
 from search.trial.checkpoints import Checkpoints, DamagedCheckpointError
 from search.trial.data import OpenedData, TrialData
 from search.trial.plan import TrialPlan
@@ -31,9 +29,6 @@ from tracking.records import TrialFacts
 
 PLAN = "plan"
 RECORD, NOTES, FACTS = "record", "notes", "facts"
-
-AWAY_SECONDS, RETRY_SECONDS = 600.0, 2.0
-"""for how long a file system is waited for that may have the checkpoint of a trial"""
 
 
 class Workplace(BaseModel):
@@ -137,7 +132,7 @@ class DLFTrainable(tune.Trainable):
     def _restore(self) -> None:
         """Go on from the checkpoint of the trial, if it has one."""
         try:
-            state = self._last_state()
+            state = self._workplace.checkpoints.read_patiently(self._plan.number)
         except DamagedCheckpointError as error:
             self._notes.append(f"trained again from the start: {one_line(error)}")
             return
@@ -149,17 +144,6 @@ class DLFTrainable(tune.Trainable):
             self._write_predictions()
         except OSError as error:
             self._notes.append(f"its predictions could not be written: {one_line(error)}")
-
-    def _last_state(self) -> dict[str, Any] | None:
-        """Read the checkpoint; one that cannot be reached now must not be trained over."""
-        deadline = monotonic() + AWAY_SECONDS
-        while True:
-            try:
-                return self._workplace.checkpoints.read(self._plan.number)
-            except CheckpointsAwayError:
-                if monotonic() > deadline:
-                    raise
-                sleep(RETRY_SECONDS)
 
     def _keep(self) -> None:
         """Write the checkpoint; a trial that cannot have one is trained all the same."""

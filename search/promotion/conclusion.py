@@ -6,12 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from dlf.command import BadInputError
+from dlf.command import BadInputError, WorkFailedError
 from dlf.trained_model import CONFIG_FILE
 from dlf.whole_file import write_or_fail
 from search.promotion.hand_over import hand_over
 from search.promotion.next_steps import promotion_command, train_command
-from search.promotion.plan import RESULT_FILE
+from search.promotion.plan import RESULT_FILE, PromotionPlan
 from search.promotion.promotion import Promotion, Trained
 from search.promotion.reported import reported
 from search.promotion.result import PromotionResult, result_of
@@ -21,7 +21,7 @@ from tracking.promotion_report.records import NotRegistered, Registered
 from tracking.promotion_report.remarks import remarks
 from tracking.promotion_report.verdict import verdict
 from tracking.promotion_report.writing import write_promotion
-from tracking.registry.champion import PREVIOUS
+from tracking.registry.champion import PREVIOUS, champion_of
 from tracking.store.location import TrackingLocation
 from tracking.store.run_links import model_link, run_links, study_link
 from tracking.study_files import StudyFiles
@@ -52,14 +52,16 @@ def conclude(
         flags: where things lie, for the commands that are shown.
 
     Raises:
-        WorkFailedError: when a training that everything hangs on failed, or something cannot be
-            written or registered; what was done is kept, and done again from there.
+        WorkFailedError: when a training that everything hangs on failed, the champion to be beaten
+            is another one by now, or something cannot be written or registered; what was done is
+            kept, and done again from there.
     """
     started = time.monotonic()
     identity, place = opened.identity, promotion.place
     trained = promotion.train()
     against, on_test, registered = trained.against_champion, None, None
     if against is None or clearly_beats(against):
+        refuse_another_champion(promotion.plan, location, identity.dataset)
         on_test = promotion.read_test_split(trained)
     links = _links(promotion, location, opened.key)
     report = reported(
@@ -93,7 +95,7 @@ def conclude(
         report = report.model_copy(update={"registration": now_registered})
     page, _ = write_promotion(report, place.folder)
     seconds = time.monotonic() - started
-    result = result_of(promotion, trained, on_test, registered, report=page, seconds=seconds)
+    result = result_of(promotion, trained, report, registered, page=page, seconds=seconds)
     write_or_fail(place.folder / RESULT_FILE, result.model_dump_json(indent=2))
     lines = ["", *verdict(report).sentences, "", *remarks(report), "", f"read the report:  {page}"]
     if registered is not None:
@@ -102,6 +104,21 @@ def conclude(
             f"{registered.alias}, in {location.shown}"
         )
     return Conclusion(result, "\n".join(lines))
+
+
+def refuse_another_champion(plan: PromotionPlan, location: TrackingLocation, dataset: str) -> None:
+    """Raise `WorkFailedError` when another model is the champion by now, which nobody compared."""
+    if not plan.only_if_better:
+        return
+    found = champion_of(location, dataset)
+    compared = None if plan.champion is None else plan.champion.version
+    if found is None or found.version == compared or found.promotion == plan.key:
+        return
+    raise WorkFailedError(
+        f"version {found.version} of {found.model} became the champion while this promotion was "
+        "under way, and was not compared with; the test split was not opened: promote again, "
+        "without --resume"
+    )
 
 
 def _commands(

@@ -22,7 +22,7 @@ def choose_finalists(
     Args:
         study: the search.
         identity: what it searched.
-        top: how many trials, at most.
+        top: how many trials beside the paper's, at most.
         max_epochs: of every finalist but the paper's.
         paper_epochs: of the paper's, whose recipe has a patience of its own.
 
@@ -42,7 +42,7 @@ def choose_finalists(
             max_epochs=max_epochs,
         )
         known = [identity.paper, *(other.config for other in chosen.values())]
-        if trial.number == PAPER_TRIAL or finalist.config not in known:
+        if finalist.config not in known:
             chosen[trial.number] = finalist
         if len(chosen) == top:
             break

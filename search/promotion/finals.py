@@ -12,7 +12,7 @@ from dlf.data import read_manifest
 from dlf.trained_model import TrainedModel
 from search.seeded.ended_trainings import EndedTraining, EndedTrainings
 from search.seeded.seeded_trainings import Entrant, SeededTrainings
-from search.trial.checkpoints import Checkpoints, DamagedCheckpointError
+from search.trial.checkpoints import Checkpoints
 from search.trial.data import TrialData
 from search.trial.seeds import final_seed
 from search.trial.trained import model_of
@@ -73,9 +73,7 @@ class Finals(SeededTrainings):
                 f"a model of {entrant.name} cannot be read again ({one_line(error)}); promote again"
             ) from error
 
-    def _keep_model(self, number: int, entrant: Entrant, state: dict[str, Any] | None) -> None:
-        if state is None:
-            raise DamagedCheckpointError("its state is missing, for want of space perhaps")
+    def _keep_model(self, number: int, entrant: Entrant, state: dict[str, Any]) -> None:
         data = self._data
         sizes = data.sizes(read_manifest(data.dataset, data.data_dir), entrant.config)
         (only,) = state["replicates"]

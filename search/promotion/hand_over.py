@@ -15,6 +15,7 @@ from tracking.registry.model_package import package_model
 from tracking.run_names import (
     CODE_TAG,
     LINK_TAG_PREFIX,
+    MAX_EPOCHS_TAG,
     PACKAGES_TAG,
     PROMOTED_STUDY_TAG,
     PROMOTED_TRIAL_TAG,
@@ -68,6 +69,7 @@ def hand_over(
                 PROMOTED_STUDY_TAG: promotion.study.study_name,
                 PROMOTED_TRIAL_TAG: str(trained.kept.number),
                 **identity.tags(),
+                MAX_EPOCHS_TAG: str(trained.decision.kept.max_epochs),
                 CODE_TAG: code_revision(),
                 PACKAGES_TAG: package_versions(),
                 **{

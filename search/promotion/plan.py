@@ -26,6 +26,8 @@ class RegisteredBefore(BaseModel):
 
     version: int
     config: Config
+    max_epochs: int | None = None
+    """the limit of epochs with which it raced; none where its version does not tell"""
 
 
 class PromotionPlan(BaseModel):

@@ -23,7 +23,7 @@ from search.engine.trainable import Workplace
 from search.promotion.decision import Decision, against, decide
 from search.promotion.final_figures import draw_final
 from search.promotion.finals import Finals, refitted
-from search.promotion.plan import PromotionFolder, PromotionPlan
+from search.promotion.plan import PromotionFolder, PromotionPlan, RegisteredBefore
 from search.promotion.race import Race
 from search.promotion.test_split import OnTest, read_test_split
 from search.seeded.comparison import Comparison
@@ -149,13 +149,17 @@ class Promotion:
 
         # A search that was killed meanwhile may have left its study with half a line.
         self.mend_study()
+        was_read = file.exists()
         try:
-            return read_test_split(self.study, self.place.name, models, data, device, file, draw)
-        except (SQLAlchemyError, StorageInternalError, OSError, ValueError) as error:
+            on_test = read_test_split(self.study, self.place.name, models, data, device, file, draw)
+        except (SQLAlchemyError, StorageInternalError, OSError, RuntimeError, ValueError) as error:
             raise WorkFailedError(
                 f"the test split could not be read and its predictions kept in {file} "
                 f"({without_password(one_line(error))}); --resume goes on from here"
             ) from error
+        if was_read and not any(self.artifacts.glob("*.png")):
+            self.tell(f"{self.artifacts} lacks the figures of the model: it ended before them")
+        return on_test
 
     def name_of_kept(self, trained: Trained) -> str:
         """Return whether it is the candidate's models that are kept, or the paper's."""
@@ -187,17 +191,28 @@ class Promotion:
                     name=f"champion (version {champion.version})",
                     params={},
                     config=champion.config,
-                    max_epochs=self.plan.max_epochs,
+                    max_epochs=self._epochs_of(champion),
                 )
             )
         return chosen
+
+    def _epochs_of(self, champion: RegisteredBefore) -> int:
+        """Return the limit of epochs for the champion: this study's, or its own if that is more."""
+        return max(self.plan.max_epochs, champion.max_epochs or 0)
 
     def _champion_among(self, entrants: Sequence[Entrant]) -> Entrant | None:
         """Return who has the configuration of the registered champion, and stands for it."""
         champion = self.plan.champion
         if champion is None:
             return None
-        return next((each for each in entrants if each.config == champion.config), None)
+        return next(
+            (
+                each
+                for each in entrants
+                if each.config == champion.config and each.max_epochs >= self._epochs_of(champion)
+            ),
+            None,
+        )
 
     def _run(self, trainings: SeededTrainings) -> None:
         train_seeded(

@@ -86,12 +86,17 @@ class Race(SeededTrainings):
     def next_trial(self) -> TrialPlan | Wait | None:
         """Return the next training, or wait until it is known whether it is worth it.
 
-        The paper's trainings, which nothing drops, come first: they are the longest.
+        The paper's trainings, which nothing drops, come first: they are the longest. Last come
+        those of finalists that are out, which an earlier process has left under way, to be ended.
         """
         for entrant in sorted(self._running(), key=self._turn):
             index = self._next_seed(entrant)
             if index is not None:
                 return self.hand_out(entrant, index)
+        for entrant in self.entrants:
+            for index in range(len(self.seeds)):
+                if self._is_left_behind(entrant, index):
+                    return self.hand_out(entrant, index)
         return Wait() if self.under_way else None
 
     def report(self, number: int, record: EpochRecord) -> Outcome | None:
@@ -116,6 +121,10 @@ class Race(SeededTrainings):
             return "the finalist failed on another seed"
         loser = self.losers.get(entrant.number)
         return None if loser is None else loser.evidence
+
+    def _is_left_behind(self, entrant: Entrant, index: int) -> bool:
+        out = self._why_out(entrant) is not None
+        return out and self.was_begun(entrant, index) and not self.is_begun(entrant, index)
 
     def _turn(self, entrant: Entrant) -> tuple[bool, int]:
         begun = sum(self.is_begun(entrant, index) for index in range(len(self.seeds)))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dlf.config import Config
 from dlf.data import Manifest, open_split, read_manifest
-from dlf.intervals import Interval, MetricEstimates, mae_estimate, metric_estimates
+from dlf.intervals import Interval, mae_estimate, metric_estimates
 from dlf.metrics import compute_metrics
 from dlf.modalities import MODALITIES
 from dlf.published_results import TABLE_1
@@ -17,10 +17,11 @@ from search.promotion.final_figures import CLASSES_FILE, PROJECTION_FILE
 from search.promotion.plan import now
 from search.promotion.promotion import CANDIDATE, PAPER, Promotion, Trained
 from search.promotion.race import Race
-from search.promotion.test_split import OnTest, readings_of
-from search.seeded.comparison import Comparison, compare
+from search.promotion.test_split import OnTest
+from search.seeded.comparison import FEWEST_SEEDS, Comparison, compare
 from search.seeded.seeded_trainings import Entrant
 from search.study.identity import StudyIdentity
+from search.study.readings import readings_of
 from search.trial.code_version import code_revision, versions
 from tracking.promotion_report import records
 
@@ -65,7 +66,8 @@ def reported(
         dataset=identity.dataset,
         when=now(),
         finalists=[
-            _finalist(each, trained, promotion.labels, trial_links) for each in plan.finalists
+            reported_finalist(each, trained, promotion.labels, trial_links)
+            for each in plan.finalists
         ],
         candidate=candidate.number,
         kept=decision.kept.number,
@@ -98,23 +100,21 @@ def reported(
         commands=commands,
         links=links,
         figures=_figures(promotion.artifacts) if on_test is not None else (),
+        notes=[*race.told, *trained.finals.told],
     )
 
 
-def scores_of(on_test: OnTest, name: str) -> MetricEstimates:
-    """Return the six metrics of a configuration on the test split, over its seeds."""
-    return metric_estimates(on_test.of_seeds[name], on_test.labels)
-
-
-def _finalist(
+def reported_finalist(
     entrant: Entrant,
     trained: Trained,
     labels: NDArray[np.float32],
     links: Mapping[int, str],
 ) -> records.ReportedFinalist:
+    """Return what became of a finalist, given the labels [N] of the validation clips."""
     race, candidate = trained.race, trained.decision.candidate
     maes = race.valid_mae(entrant)
-    estimate = mae_estimate(race.errors_of(entrant, labels)) if maes else None
+    several = len(maes) >= FEWEST_SEEDS
+    estimate = mae_estimate(race.errors_of(entrant, labels)) if several else None
     loser = race.losers.get(entrant.number)
     comparison = None
     if entrant.number != candidate.number:
@@ -192,7 +192,7 @@ def _results(on_test: OnTest) -> records.ResultsOnTest:
 
 
 def _scores(on_test: OnTest, name: str) -> records.Scores:
-    estimates = scores_of(on_test, name)
+    estimates = metric_estimates(on_test.of_seeds[name], on_test.labels)
     return records.Scores(
         metrics={
             metric: _estimate(mean, estimates.intervals[metric]) for metric, mean in estimates.mean

@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dlf.config import Value
-from dlf.intervals import MetricEstimates, mae_estimate
 from dlf.metrics import Metrics
-from search.promotion.promotion import CANDIDATE, PAPER, Promotion, Trained
-from search.promotion.reported import scores_of
-from search.promotion.test_split import OnTest
+from search.promotion.promotion import CANDIDATE, Promotion, Trained
 from search.seeded.comparison import Comparison
-from search.seeded.seeded_trainings import Entrant
 from search.study.result import Result
+from tracking.promotion_report.records import PromotionReport, ReportedFinalist, Scores
 from tracking.registry.champion import RegisteredModel
 
 Bounds = tuple[float, float]
@@ -30,10 +27,10 @@ class FinalistResult(Result):
     number: int
     valid_mae: Sequence[float]
     mean: float | None
-    """none, as the interval, where no training came to its end"""
+    """none, as the interval, where fewer than two trainings came to their end"""
     interval: Bounds | None
     dropped: str | None
-    """why it was dropped early, if it was"""
+    """why it was dropped, if it was"""
     failed: str | None
 
 
@@ -43,10 +40,11 @@ class TestResult(Metrics):
     intervals: Mapping[str, Bounds]
 
     @classmethod
-    def of(cls, estimates: MetricEstimates) -> "TestResult":
-        """Return estimates as JSON has them."""
-        intervals = {name: (each.low, each.high) for name, each in estimates.intervals.items()}
-        return cls(**dict(estimates.mean), intervals=intervals)
+    def of(cls, scores: Scores) -> "TestResult":
+        """Return what a report has, as JSON has it."""
+        means = {name: each.mean for name, each in scores.metrics.items()}
+        intervals = {name: (each.low, each.high) for name, each in scores.metrics.items()}
+        return cls(**means, intervals=intervals)
 
 
 class PromotionResult(Result):
@@ -75,47 +73,41 @@ class PromotionResult(Result):
 def result_of(
     promotion: Promotion,
     trained: Trained,
-    on_test: OnTest | None,
+    report: PromotionReport,
     registered: RegisteredModel | None,
     *,
-    report: Path,
+    page: Path,
     seconds: float,
 ) -> PromotionResult:
-    """Gather the result of a promotion."""
-    decision = trained.decision
-    kept = promotion.name_of_kept(trained)
-    beside = PAPER if kept == CANDIDATE else None
-    tests = {} if on_test is None else _tests(on_test)
+    """Gather the result of a promotion, whose figures are those of its report, which is a page."""
+    decision, test = trained.decision, report.test
+    keeps_candidate = promotion.name_of_kept(trained) == CANDIDATE
+    paper = None if test is None or test.paper is None else TestResult.of(test.paper)
+    candidate = None if test is None else TestResult.of(test.candidate)
     return PromotionResult(
-        study=promotion.study.study_name,
+        study=report.study,
         promotion=promotion.place.name,
         winner=Winner(number=decision.kept.number, params=decision.kept.params),
-        finalists=[_finalist(each, promotion, trained) for each in promotion.plan.finalists],
+        finalists=[_finalist(each) for each in report.finalists],
         paper_beaten=decision.clearly_beaten,
         difference=decision.evidence,
-        test=tests.get(kept),
-        paper_test=tests.get(beside) if beside else None,
+        test=candidate if keeps_candidate else paper,
+        paper_test=paper if keeps_candidate else None,
         model=None if registered is None else registered.model,
         version=None if registered is None else registered.version,
         alias=None if registered is None else registered.alias,
-        report=report,
+        report=page,
         wall_seconds=seconds,
     )
 
 
-def _tests(on_test: OnTest) -> dict[str, TestResult]:
-    return {name: TestResult.of(scores_of(on_test, name)) for name in on_test.of_seeds}
-
-
-def _finalist(entrant: Entrant, promotion: Promotion, trained: Trained) -> FinalistResult:
-    race = trained.race
-    maes, loser = race.valid_mae(entrant), race.losers.get(entrant.number)
-    estimate = mae_estimate(race.errors_of(entrant, promotion.labels)) if maes else None
+def _finalist(finalist: ReportedFinalist) -> FinalistResult:
+    estimate = finalist.estimate
     return FinalistResult(
-        number=entrant.number,
-        valid_mae=maes,
+        number=finalist.number,
+        valid_mae=finalist.valid_mae,
         mean=None if estimate is None else estimate.mean,
-        interval=None if estimate is None else (estimate.interval.low, estimate.interval.high),
-        dropped=None if loser is None else loser.evidence,
-        failed=race.failures.get(entrant.number),
+        interval=None if estimate is None else (estimate.low, estimate.high),
+        dropped=finalist.dropped,
+        failed=finalist.failed,
     )

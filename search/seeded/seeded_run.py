@@ -39,7 +39,5 @@ def train_seeded(
     )
     ledger = TrialLedger(trainings, Recorders([kept, mlflow, *onlookers]))
     run_trials(ledger, workplace, folder, tell=tell)
-    for number, training in trainings.ended.items():
-        entrant, index = trainings.place_of(number)
-        for note in training.notes:
-            tell(f"{entrant.name}, seed {index}: {note}")
+    for note in trainings.told:
+        tell(note)

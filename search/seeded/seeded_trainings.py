@@ -15,6 +15,7 @@ from dlf.command import WorkFailedError, one_line
 from dlf.config import Config, Value
 from dlf.training.training import EpochRecord
 from search.seeded.ended_trainings import EndedTraining, EndedTrainings
+from search.trial.checkpoint_files import CheckpointsAwayError
 from search.trial.checkpoints import Checkpoints, DamagedCheckpointError
 from search.trial.plan import TrialPlan, TrialSource, Wait
 from tracking.records import Outcome, TrialState
@@ -106,8 +107,12 @@ class SeededTrainings(TrialSource):
         if outcome.state is TrialState.COMPLETE:
             try:
                 state = self._last_state(number, len(history))
-                predictions = self._predictions_of(number, entrant)
+                if not entrant.learning_rates:
+                    (only,) = state["replicates"]
+                    predictions = tuple(only["best_predictions"].tolist())
                 self._keep_model(number, entrant, state)
+            except CheckpointsAwayError as error:
+                raise WorkFailedError(f"{one_line(error)}; go on when it can") from error
             except (DamagedCheckpointError, OSError) as error:
                 reason = f"what it has learned could not be kept: {one_line(error)}"
                 outcome = Outcome(state=TrialState.FAILED, reason=reason)
@@ -137,6 +142,16 @@ class SeededTrainings(TrialSource):
         """Keep it with the training."""
         self._notes.setdefault(number, []).append(text)
 
+    @property
+    def told(self) -> list[str]:
+        """What happened to complete trainings on the way: clauses with the training's name."""
+        names = {number: self.place_of(number) for number in sorted(self.ended)}
+        return [
+            f"{entrant.name}, {self._word} {index}: {' '.join(note.split())}"
+            for number, (entrant, index) in names.items()
+            for note in self.ended[number].notes
+        ]
+
     def number_of(self, entrant: Entrant, index: int) -> int:
         """Return the number of a training."""
         return self.first_number + self.entrants.index(entrant) * len(self.seeds) + index
@@ -149,6 +164,10 @@ class SeededTrainings(TrialSource):
     def is_begun(self, entrant: Entrant, index: int) -> bool:
         """Tell whether a training was handed out, or ended before."""
         return self.number_of(entrant, index) in self._handed_out
+
+    def was_begun(self, entrant: Entrant, index: int) -> bool:
+        """Tell whether an earlier process has left a checkpoint of a training."""
+        return self.number_of(entrant, index) in self._begun
 
     @property
     def under_way(self) -> list[int]:
@@ -193,27 +212,22 @@ class SeededTrainings(TrialSource):
         entrant, index = self.place_of(training.number)
         return (training.entrant, training.seed) == (entrant.number, self.seeds[index])
 
-    def _last_state(self, number: int, epochs: int) -> dict[str, Any] | None:
-        """Return the state that a training has left, none where it has left none.
+    def _last_state(self, number: int, epochs: int) -> dict[str, Any]:
+        """Return the state that a training has left.
 
         Raises:
             DamagedCheckpointError: when it is not the last one, which could not be written.
+            CheckpointsAwayError: when nobody can tell, for want of an answer.
         """
-        state = self._checkpoints.read(number)
-        if state is not None and len(state["history"]) != epochs:
+        state = self._checkpoints.read_patiently(number)
+        if state is None:
+            raise DamagedCheckpointError("its state is missing, for want of space perhaps")
+        if len(state["history"]) != epochs:
             raise DamagedCheckpointError(
                 f"its state is that of epoch {len(state['history'])} of {epochs}, for want of "
                 "space perhaps"
             )
         return state
 
-    def _predictions_of(self, number: int, entrant: Entrant) -> tuple[float, ...]:
-        if entrant.learning_rates:
-            return ()
-        found = self._checkpoints.read_predictions(number)
-        if found is None:
-            raise DamagedCheckpointError("its predictions are missing, for want of space perhaps")
-        return tuple(found[0].tolist())
-
-    def _keep_model(self, number: int, entrant: Entrant, state: dict[str, Any] | None) -> None:
+    def _keep_model(self, number: int, entrant: Entrant, state: dict[str, Any]) -> None:
         """Keep no model: only those of a final training are read again."""

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Container
 from functools import cached_property
 from pathlib import Path
+from time import monotonic, sleep
 from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -29,6 +30,9 @@ from tracking.remote.folder import RemoteFolder
 STATE_FILE = "training.pt"
 PREDICTIONS_FILE = "valid_predictions.npy"
 MARK_FILE = "seen_by_all.txt"
+
+AWAY_SECONDS, RETRY_SECONDS = 600.0, 2.0
+"""for how long a file system is waited for that may have a state, which must not be trained over"""
 
 DAMAGE = (
     *(OSError, EOFError, RuntimeError, ValueError),
@@ -121,6 +125,22 @@ class Checkpoints(BaseModel):
         except DAMAGE as error:
             raise DamagedCheckpointError(f"{shown} cannot be read: {one_line(error)}") from error
         return state
+
+    def read_patiently(self, number: int) -> dict[str, Any] | None:
+        """Read the last state of a trial, waiting for a file system that does not answer.
+
+        Raises:
+            DamagedCheckpointError: when its file is not what was written.
+            CheckpointsAwayError: when nobody has answered for ten minutes.
+        """
+        deadline = monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                return self.read(number)
+            except CheckpointsAwayError:
+                if monotonic() > deadline:
+                    raise
+                sleep(RETRY_SECONDS)
 
     def numbers(self) -> set[int]:
         """Return the trials that have left something; none where nobody can tell."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from search.seeded.ended_trainings import EndedTraining, EndedTrainings
@@ -63,9 +64,12 @@ class MadeUpTrainings:
         self.kept = EndedTrainings(folder=folder / "trainings")
         self.checkpoints = Checkpoints(folder=folder / "checkpoints")
 
-    def leave(self, number: int, seed: int, mae: float) -> None:
-        """Leave what the best weights of a training predict."""
-        self.checkpoints.write_predictions(number, predictions(number, seed, mae)[None])
+    def leave(self, number: int, seed: int, mae: float, epochs: int = 1) -> None:
+        """Leave the state of a training after some epochs, with what its best weights predict."""
+        best = torch.from_numpy(predictions(number, seed, mae))
+        replicate = {"best_predictions": best}
+        state = {"history": list(range(epochs)), "replicates": [replicate]}
+        self.checkpoints.write(number, state)
 
     def finish(self, source: SeededTrainings, number: int, mae: float) -> None:
         """Report an epoch of a training that was handed out, and end it as complete."""

@@ -138,7 +138,7 @@ def _training_data(promotion: PromotionReport) -> list[Difference]:
     if promotion.refit is None:
         return []
     sentence = "The paper trains on train alone; the final models here on train and valid together."
-    return [Difference(what="the training data", differs="differs", sentence=sentence)]
+    return [Difference(what="the training data", differs="differ", sentence=sentence)]
 
 
 def _listed(clips: Mapping[str, int]) -> str:

@@ -107,7 +107,7 @@ def _end(finalist: ReportedFinalist) -> str:
     """Return how its race ended; the reasons stand among the remarks."""
     if finalist.failed is not None:
         return "failed"
-    return "all seeds" if finalist.dropped is None else "dropped early"
+    return "all seeds" if finalist.dropped is None else "dropped"
 
 
 def _strips(promotion: PromotionReport) -> Strips | None:

@@ -54,7 +54,7 @@ class ReportedFinalist(Record):
     valid_mae: Sequence[float] = ()
     """the best validation MAE of each of its seeds in the race, in their order"""
     estimate: Estimate | None = None
-    """their mean; none where no training came to its end"""
+    """their mean; none where fewer than two trainings came to their end"""
     dropped: str | None = None
     """the evidence on which the race dropped it, in words; none where it stayed to the end"""
     failed: str | None = None
@@ -221,6 +221,8 @@ class PromotionReport(Record):
     links: Mapping[str, str] = {}
     """addresses by what they lead to"""
     figures: Sequence[Figure] = ()
+    notes: Sequence[str] = ()
+    """what happened to trainings on the way, such as half a batch for want of GPU memory"""
 
     @cached_property
     def best(self) -> ReportedFinalist:

@@ -1,4 +1,4 @@
-"""What a reader must know beside the verdict: who was out early, and what weakens the verdict."""
+"""What a reader must know beside the verdict: who was dropped, and what weakens the verdict."""
 
 from statistics import fmean
 
@@ -33,10 +33,11 @@ def remarks(promotion: PromotionReport) -> list[str]:
             if f.failed is not None
         ),
         *(
-            f"{capital(named(f))} was dropped early: {clause(f.dropped)}."
+            f"{capital(named(f))} was dropped: {clause(f.dropped)}."
             for f in promotion.ranked
             if f.dropped is not None
         ),
+        *(f"{capital(clause(note))}." for note in promotion.notes),
     ]
 
 
@@ -45,9 +46,9 @@ def _readings(promotion: PromotionReport) -> list[str]:
     if times < 2:
         return []
     return [
-        f"The test split was read {times} times by promotions of this study: what was chosen after "
-        "the first reading may have been chosen in its light, so the test figures may flatter. All "
-        "readings are listed below."
+        f"The test split was read {times} times by promotions of this study or of one that it was "
+        "warm-started from: what was chosen after the first reading may have been chosen in its "
+        "light, so the test figures may flatter. All readings are listed below."
     ]
 
 

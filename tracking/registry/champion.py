@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dlf.command import BadInputError, WorkFailedError
 from tracking.records import Record
 from tracking.registry.model_package import MODEL_INSIDE
-from tracking.run_names import PROMOTION_TAG
+from tracking.run_names import MAX_EPOCHS_TAG, PROMOTION_TAG
 from tracking.store.connection import connect, quiet_mlflow
 from tracking.store.errors import StoreAwayError, StoreRefusedError, translated_errors
 from tracking.store.location import URI_VARIABLE, TrackingLocation
@@ -43,6 +43,10 @@ class Champion(Record):
     version: int
     config_yaml: str
     card_json: str
+    promotion: str | None
+    """the key of the promotion that registered it; none where it was no promotion"""
+    max_epochs: int | None
+    """the limit of epochs that its configuration had"""
 
 
 def model_of(dataset: str) -> str:
@@ -144,6 +148,8 @@ def champion_of(location: TrackingLocation, dataset: str) -> Champion | None:
         version=int(version.version),
         config_yaml=config_yaml,
         card_json=card_json,
+        promotion=version.tags.get(PROMOTION_TAG),
+        max_epochs=_whole_number(version.tags.get(MAX_EPOCHS_TAG)),
     )
 
 
@@ -163,6 +169,10 @@ def _global_store(location: TrackingLocation) -> Iterator[None]:
     finally:
         # None takes it back, whatever its annotation says.
         set_tracking_uri(former)  # type: ignore[arg-type]
+
+
+def _whole_number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None
 
 
 def _find(client: "MlflowClient", model: str) -> "Registry | None":

@@ -16,7 +16,7 @@ from search import promote
 from search.promotion.final_figures import CLASSES_FILE, PROJECTION_FILE
 from search.promotion.plan import RESULT_FILE, RegisteredBefore
 from search.promotion.promotion import CHAMPION, TEST_PREDICTIONS_FILE, Promotion
-from search.promotion.test_split import readings_of
+from search.study.readings import readings_of
 from search.trial.seeds import FINAL_SEEDS, PROMOTION_SEEDS
 from tests.support.epoch_records import epoch_record
 from tests.support.mlflow_server import unused_port

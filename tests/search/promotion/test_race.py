@@ -136,6 +136,21 @@ class TestLosers:
         assert second.losers == first.losers
         assert numbers(second) == [9, 10, 11, 2, 3]
 
+    def test_what_an_earlier_process_has_begun_of_it_is_ended(
+        self, made_up: MadeUpTrainings
+    ) -> None:
+        drop_the_bad_one(made_up, race_of(made_up))
+        begun = FIRST_OF_BAD + 2
+        made_up.leave(begun, race_seed(2), 0.9)
+        second = race_of(made_up)
+        plans = {plan.number: plan for plan in all_plans(second)}
+        assert list(plans) == [9, 10, 11, 2, 3, begun]
+        assert plans[begun].begun
+        out = stopped(second, begun)
+        assert out == Outcome(state=TrialState.PRUNED, reason=second.losers[2].evidence)
+        second.end(begun, out)
+        assert begun not in second.under_way
+
     @pytest.mark.parametrize("damage", [b"", b"{}", b"\xff\x00"])
     def test_evidence_that_is_damaged_is_found_again(
         self, made_up: MadeUpTrainings, damage: bytes
@@ -278,7 +293,7 @@ class WholeRace:
         def curve(plan: TrialPlan, epoch: int) -> float:
             look(plan, epoch)
             mae = MAES[self.race.place_of(plan.number)[0].number] + 0.01 * (EPOCHS - epoch)
-            self._made_up.leave(plan.number, plan.seeds[0], mae)
+            self._made_up.leave(plan.number, plan.seeds[0], mae, epoch)
             return mae
 
         ledger = TrialLedger(self.race, self.recorder)

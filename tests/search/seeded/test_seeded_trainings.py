@@ -9,7 +9,8 @@ import pytest
 from dlf.command import WorkFailedError
 from search.engine.ledger import TrialLedger
 from search.seeded.seeded_trainings import SeededTrainings
-from search.trial.checkpoints import PREDICTIONS_FILE
+from search.trial.checkpoint_files import CheckpointsAwayError
+from search.trial.checkpoints import STATE_FILE, Checkpoints
 from search.trial.plan import TrialPlan
 from tests.support.epoch_records import epoch_record
 from tests.support.kept_study import COMPLETE
@@ -160,6 +161,33 @@ def test_what_befell_a_training_is_kept_with_it(made_up: MadeUpTrainings) -> Non
     source.end(3, failed("it hung"))
     kept = made_up.kept.read()
     assert (kept[4].notes, kept[3].notes) == (("its node died",), ())
+    assert source.told == [], "a failure is told with its reason"
+    source.note(2, "it ran out of GPU memory\nand went on")
+    made_up.finish(source, 2, 0.8)
+    assert source.told == ["trial 7, seed 2: it ran out of GPU memory and went on"]
+    assert source_of(made_up).told == source.told
+
+
+def test_a_store_that_is_away_ends_the_work_and_no_training(
+    made_up: MadeUpTrainings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has been waited for; what was learned is still there when it is back."""
+
+    def away(*_: object) -> None:
+        raise CheckpointsAwayError("s3://bucket/training.pt cannot be reached: no answer")
+
+    source = source_of(made_up)
+    all_plans(source)
+    made_up.leave(4, 102, 0.8)
+    source.report(4, epoch_record(1, 0.8, 0.8, finished=True))
+    with monkeypatch.context() as patched:
+        patched.setattr("search.trial.checkpoints.AWAY_SECONDS", -1.0)
+        patched.setattr(Checkpoints, "read", away)
+        with pytest.raises(WorkFailedError, match="cannot be reached: no answer; go on when it"):
+            source.end(4, COMPLETE)
+    assert made_up.kept.read() == {}
+    second = source_of(made_up)
+    assert [plan.number for plan in all_plans(second) if plan.begun] == [4]
 
 
 def test_epochs_that_are_reported_again_are_kept_once(made_up: MadeUpTrainings) -> None:
@@ -167,16 +195,16 @@ def test_epochs_that_are_reported_again_are_kept_once(made_up: MadeUpTrainings) 
     all_plans(source)
     for epoch, mae in ((1, 0.9), (2, 0.8), (1, 0.99), (2, 0.99), (3, 0.7)):
         assert source.report(1, epoch_record(epoch, mae, mae)) is None
-    made_up.leave(1, 102, 0.7)
+    made_up.leave(1, 102, 0.7, epochs=3)
     source.end(1, COMPLETE)
     history = made_up.kept.read()[1].history
     assert [(record.epoch, record.best_mae) for record in history] == [(1, 0.9), (2, 0.8), (3, 0.7)]
 
 
 @pytest.mark.parametrize(
-    ("left", "reason"), [(None, "its predictions are missing"), (b"garbage", "cannot be read")]
+    ("left", "reason"), [(None, "its state is missing"), (b"garbage", "cannot be read")]
 )
-def test_one_without_readable_predictions_has_failed(
+def test_one_without_a_readable_state_has_failed(
     made_up: MadeUpTrainings, left: bytes | None, reason: str
 ) -> None:
     source = source_of(made_up)
@@ -185,7 +213,7 @@ def test_one_without_readable_predictions_has_failed(
     folder = made_up.checkpoints.folder / "trial-4"
     folder.mkdir(parents=True)
     if left is not None:
-        (folder / PREDICTIONS_FILE).write_bytes(left)
+        (folder / STATE_FILE).write_bytes(left)
     source.end(4, COMPLETE)
     assert source.ended == {}
     assert "what it has learned could not be kept" in source.failures[0]
@@ -202,8 +230,7 @@ def test_one_whose_last_state_could_not_be_written_has_failed(made_up: MadeUpTra
     for number, written in ((0, 2), (4, 1)):
         for epoch in (1, 2):
             source.report(number, epoch_record(epoch, 0.8, 0.8, finished=epoch == 2))
-        made_up.checkpoints.write(number, {"history": list(range(written))})
-        made_up.leave(number, source.seeds[source.place_of(number)[1]], 0.8)
+        made_up.leave(number, source.seeds[source.place_of(number)[1]], 0.8, written)
         source.end(number, COMPLETE)
     assert source.ended.keys() == {0}
     assert "its state is that of epoch 1 of 2" in source.failures[0]
@@ -266,4 +293,4 @@ def test_recorders_hear_that_what_could_not_be_kept_has_failed(made_up: MadeUpTr
     ledger.end("a worker")
     (ended,) = recorder.ended.values()
     assert ended.state is TrialState.FAILED
-    assert "its predictions are missing" in (ended.reason or "")
+    assert "its state is missing" in (ended.reason or "")

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -266,25 +265,23 @@ def test_a_resumed_trial_writes_its_predictions_anew(
 
 
 def test_a_checkpoint_that_cannot_be_reached_is_waited_for_and_not_trained_over(
-    monkeypatch: pytest.MonkeyPatch,
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file system that is away for a moment has it still."""
-    answers: list[Any] = [CheckpointsAwayError("no answer"), CheckpointsAwayError("no answer"), 7]
+    answers: list[Any] = [CheckpointsAwayError("no answer"), CheckpointsAwayError("no answer"), {}]
 
-    def read(_: int) -> Any:
+    def read(_: Checkpoints, number: int) -> Any:
+        assert number == 3
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    trial: Any = SimpleNamespace(
-        _workplace=SimpleNamespace(checkpoints=SimpleNamespace(read=read)),
-        _plan=SimpleNamespace(number=3),
-    )
-    monkeypatch.setattr("search.engine.trainable.sleep", lambda _: None)
-    assert DLFTrainable._last_state(trial) == 7
+    monkeypatch.setattr(Checkpoints, "read", read)
+    monkeypatch.setattr("search.trial.checkpoints.sleep", lambda _: None)
+    assert checkpoints.read_patiently(3) == {}
     assert answers == []
-    monkeypatch.setattr("search.engine.trainable.AWAY_SECONDS", -1.0)
+    monkeypatch.setattr("search.trial.checkpoints.AWAY_SECONDS", -1.0)
     answers.append(CheckpointsAwayError("no answer"))
     with pytest.raises(CheckpointsAwayError):
-        DLFTrainable._last_state(trial)
+        checkpoints.read_patiently(3)

@@ -94,7 +94,7 @@ def test_what_is_not_recognised_may_be_the_same() -> None:
 def test_a_refit_sees_more_data_than_the_paper() -> None:
     refit = Refit(candidate_epochs=9, paper_epochs=14)
     word = told(BERT, data(published="MOSI aligned"), refit=refit, further=None)
-    assert word.head.endswith("Table 1: the training data differs.")
+    assert word.head.endswith("Table 1: the training data differ.")
     word = told(MINILM, data(published="MOSI unaligned"), refit=refit, further=None)
     assert word.head.endswith("the text encoder, the features and the training data differ.")
 

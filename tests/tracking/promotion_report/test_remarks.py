@@ -80,7 +80,7 @@ def test_a_recipe_with_the_text_that_it_assumes_is_judged_by_what_it_reached() -
 
 def test_losers_and_failures_are_named_with_their_reasons() -> None:
     assert one(PROMOTIONS["clear"], "dropped") == (
-        "Trial 7 was dropped early: after 3 seeds its difference from trial 12 was +0.0712, "
+        "Trial 7 was dropped: after 3 seeds its difference from trial 12 was +0.0712, "
         "interval +0.0551 to +0.0865."
     )
     assert one(PROMOTIONS["the paper's is the candidate"], "could not be trained") == (

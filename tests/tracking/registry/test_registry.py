@@ -186,13 +186,19 @@ def test_the_champion_can_be_read(
     assert champion_of(location, dataset) is None
     register("first")
     (folder / "data" / "model" / "config.yaml").write_text("margin: 0.2\n")
-    register("second")
+    register("second", tags={"dlf.max_epochs": "30"})
     assert champion_of(location, dataset) == Champion(
         model=f"dlf-{dataset}",
         version=2,
         config_yaml="margin: 0.2\n",
         card_json='{"dataset": "mosi"}',
+        promotion="second",
+        max_epochs=30,
     )
+    register("third")
+    third = champion_of(location, dataset)
+    assert third is not None
+    assert third.max_epochs is None
 
 
 def test_a_model_without_the_alias_has_no_champion(
