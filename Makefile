@@ -49,7 +49,7 @@ docs: $(INSTALLED)  ## build the pages of docs/ into docs/_build/html, and follo
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	$(BIN)/python -m docs.check_links
 
-bench: $(INSTALLED)  ## measure every figure of docs/performance.md anew, in three quarters of an hour or so
+bench: $(INSTALLED)  ## run all benchmarks anew, in an hour or so, and write docs/performance.md
 	$(BIN)/python -m benchmarks
 
 pictures: $(INSTALLED)  ## take the pictures of docs/images anew, in some minutes

@@ -63,7 +63,7 @@ def main() -> int:
     except (KeyboardInterrupt, WorkFailedError):
         folders = map(request.model_folder, request.all_seeds)
         kept = ", ".join(str(folder) for folder in folders if folder.is_dir())
-        print(f"kept: {kept or 'nothing, for no seed was at its end'}", file=sys.stderr)
+        print(f"kept: {kept or 'nothing, as no seed had finished'}", file=sys.stderr)
         raise
     result = TrainResult.of(
         request.dataset,
@@ -121,8 +121,8 @@ def train_seed(
             bar.epoch(seed, record)
     except torch.OutOfMemoryError as error:
         raise WorkFailedError(
-            "the GPU has too little memory for this training; lower batch_size, or take "
-            "--device cpu"
+            "the GPU has too little memory for this training; lower batch_size in the file of "
+            "--config, or take --device cpu"
         ) from error
     finally:
         bar.end(len(training.history))

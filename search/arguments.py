@@ -63,7 +63,13 @@ def add_training_flags(parser: CommandParser) -> None:
     add = parser.add_argument
     add_tracking_flag(parser)
     add_output_flag(parser)
-    add("--cpus-per-trial", type=_cpus, default=1.0, metavar="X", help="may be a fraction")
+    add(
+        "--cpus-per-trial",
+        type=_cpus,
+        default=1.0,
+        metavar="X",
+        help="of a core; may be a fraction",
+    )
     add(
         "--gpus-per-trial",
         type=_gpus,

@@ -26,7 +26,7 @@ class TrialState(StrEnum):
     PRUNED = "pruned"
     """the scheduler stopped it"""
     FAILED = "failed"
-    """it crashed, was interrupted, or met a value that is not finite"""
+    """it crashed, hung, or met a value that is not finite"""
 
 
 class Outcome(Record):

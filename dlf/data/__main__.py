@@ -14,9 +14,10 @@ from dlf.data.arguments import add_data_dir_flag
 from dlf.data.information import gather, shared_video_warning
 from dlf.data.location import import_file, synthesize
 from dlf.data.manifest import Manifest, dataset_folder
-from dlf.data.names import DATASET_NAMES, KNOWN_DATASETS, dataset_name, importable_name
+from dlf.data.names import DATASET_NAMES, GENERATED, dataset_name, importable_name
 from dlf.data.page import render
 from dlf.data.synthetic import write_feature_file
+from dlf.presets import PRESETS
 
 
 def main() -> int:
@@ -88,7 +89,7 @@ def _report(manifest: Manifest, data_dir: Path) -> None:
     print(f"{manifest.dataset}: train {clips.train}, valid {clips.valid}, test {clips.test} clips")
     print(f"non-finite values replaced by zero: audio {nonfinite.audio}, vision {nonfinite.vision}")
     print(f"written to {dataset_folder(manifest.dataset, data_dir)}, digest {manifest.digest}")
-    if manifest.dataset not in KNOWN_DATASETS:
+    if manifest.dataset not in (*PRESETS["paper"], GENERATED):
         print("the paper has no configuration for it, so searches begin with that for MOSI")
     for warning in shared_video_warning(manifest):
         print(f"warning: {warning}", file=sys.stderr)

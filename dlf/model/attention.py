@@ -85,7 +85,7 @@ def attend(
 def attend_backward(
     gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, attended: Attended
 ) -> list[Tensor]:
-    """Return the gradients of query, key and value, given that of the mixed values."""
+    """Return the gradients of query, key and value, [G, C, T], given that of the mixed ones."""
     scaled = gradient * query.shape[1] ** -0.5
     inner = (scaled * attended.mixed).sum(1).unsqueeze(-1)
     blocks = _blocks(query.shape[2], len(attended.dropped) > 1, query.device)

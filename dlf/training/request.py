@@ -71,8 +71,8 @@ def argument_parser() -> CommandParser:
     add("--config", required=True, metavar="FILE", help=NAMED_CONFIGURATION)
     add("--dataset", type=dataset_name, required=True, metavar="NAME", help=DATASET_NAMES)
     add_data_dir_flag(parser)
-    add("--seeds", type=positive_int, default=1, metavar="S", help="how many")
-    add("--first-seed", type=seed_int, default=0, metavar="N", help="the others follow it")
+    add("--seeds", type=positive_int, default=1, metavar="S", help="how many are trained")
+    add("--first-seed", type=seed_int, default=0, metavar="N", help="the others count up from it")
     add(
         "--max-epochs",
         type=positive_int,

@@ -79,7 +79,7 @@ registered model, of that model alone.
 
 def table() -> str:
     """Return all sections."""
-    tags = [*_names(TAGS), *(Named(f"{n}...", meaning) for n, meaning in _names(PREFIXES))]
+    tags = [*_names(TAGS), *(Named(f"{n}NAME", meaning) for n, meaning in _names(PREFIXES))]
     sections = [
         _section("Metrics of an epoch", EPOCHS, of_epochs()),
         _section("Metrics of a trial", "Once, when it ends.", of_trials()),

@@ -28,7 +28,7 @@ def interruptible(rest: Callable[[], None]) -> Iterator[None]:
         rest()
         # Where the signal came within another print, none can be made.
         with suppress(RuntimeError):
-            print("\ncoming to rest; once more ends it at once", file=sys.stderr, flush=True)
+            print("\nstopping safely; Ctrl-C again stops at once", file=sys.stderr, flush=True)
 
     former = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

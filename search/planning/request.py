@@ -21,7 +21,7 @@ from search.study.schedulers import SCHEDULERS, SchedulerName, Stopping
 
 DEFAULT_TRIALS = 20
 DEFAULT_SEED = 0
-DEFAULT_CHECKPOINTS = 5
+DEFAULT_MODELS = 5
 
 
 class SearchRequest(SharedRequest):
@@ -56,7 +56,7 @@ class SearchRequest(SharedRequest):
     text_encoder: str | None
 
     tracking_offline: bool
-    keep_checkpoints: int
+    keep_models: int
 
 
 def argument_parser() -> CommandParser:
@@ -85,9 +85,9 @@ def argument_parser() -> CommandParser:
         help="begin although MLflow does not answer; it is told later",
     )
     add(
-        "--keep-checkpoints",
+        "--keep-models",
         type=count_int,
-        default=DEFAULT_CHECKPOINTS,
+        default=DEFAULT_MODELS,
         metavar="N",
         help="keep the models of the best N trials",
     )
@@ -108,7 +108,12 @@ def _add_budgets(add: Callable[..., argparse.Action]) -> None:
     add("--time-budget", type=_duration, metavar="T", help="such as 2h or 90m, of this run")
     add("--epoch-budget", type=positive_int, metavar="N", help="epochs of all trials together")
     add("--target", type=target, metavar=f"{OBJECTIVE}=X", help="end when a trial has reached it")
-    add("--patience", type=positive_int, metavar="N", help="end after N trials without a better")
+    add(
+        "--patience",
+        type=positive_int,
+        metavar="N",
+        help="end when N trials in a row are no better",
+    )
     add(
         "--max-epochs",
         type=positive_int,
@@ -153,13 +158,13 @@ def _add_search(add: Callable[..., argparse.Action]) -> None:
         "--reduction",
         type=positive_int,
         metavar="N",
-        help=f"one in N goes on at every rung; left out: {rule.reduction}",
+        help=f"keep the best one in N at each rung; left out: {rule.reduction}",
     )
     add(
         "--replicates",
         type=positive_int,
         metavar="S",
-        help=f"seeds of a trial, which is their mean; left out: {DEFAULT_REPLICATES}",
+        help=f"train each trial on S seeds, and take their mean; left out: {DEFAULT_REPLICATES}",
     )
     add(
         "--allow-duplicates", action="store_true", help="train a configuration again if drawn again"

@@ -57,7 +57,7 @@ class SearchRecording:
             self.checkpoints,
             StudyFiles(place.folder),
             plan.identity.data_in(request.data_dir),
-            models=request.keep_checkpoints,
+            models=request.keep_models,
             values={trial.number: trial.value for trial in finished_trials(opened.study)},
             reached=left_under_way(opened.study),
             models_changed=self.mlflow.keep_models,

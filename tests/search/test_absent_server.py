@@ -104,7 +104,7 @@ def test_a_second_signal_ends_it_at_once(search: Search, postgres_server: Postgr
         postgres_server.stop()
         line_with("does not answer", out_of(driver))
         driver.send_signal(signal.SIGINT)
-        line_with("coming to rest; once more", err_of(driver))
+        line_with("stopping safely; Ctrl-C again", err_of(driver))
         driver.send_signal(signal.SIGINT)
         driver.communicate(timeout=60)
     assert driver.returncode == 130

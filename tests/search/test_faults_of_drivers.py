@@ -104,7 +104,7 @@ def test_ctrl_c_twice_ends_it_at_once(search: Search) -> None:
         search.wait_for_epochs(SOME_EPOCHS, driver)
         os.killpg(driver.pid, signal.SIGINT)
         assert driver.stderr is not None
-        assert any(line.startswith("coming to rest; once more") for line in driver.stderr)
+        assert any(line.startswith("stopping safely; Ctrl-C again") for line in driver.stderr)
         os.killpg(driver.pid, signal.SIGINT)
         driver.communicate(timeout=120)
         assert driver.returncode == 130

@@ -12,7 +12,7 @@ from tracking.figures.sheet import BLUE, DARK, LABEL_SIZE, TICK_SIZE, Sheet
 
 
 def class_accuracies(counts: Counts) -> NDArray[np.float64]:
-    """Return the share of each true class that is predicted as it; NaN in one without clips."""
+    """Return the share of each true class that is predicted as it, [7]; NaN without clips."""
     clips = counts.sum(axis=1)
     return np.where(clips > 0, np.diagonal(counts) / np.maximum(clips, 1), np.nan)
 

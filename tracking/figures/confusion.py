@@ -21,9 +21,9 @@ PALE_UNTIL = 0.55
 
 
 def confusion_counts(labels: Floats, predictions: Floats) -> Counts:
-    """Count the clips of every true class (rows) and predicted class (columns), -3 to 3.
+    """Count clips, given labels [N] and predictions [N], by true (rows) and predicted class [7, 7].
 
-    Clips whose prediction is not finite are left out.
+    Classes go from -3 to 3. Clips whose prediction is not finite are left out.
     """
     known = np.isfinite(predictions)
     rows, columns = (
@@ -36,7 +36,7 @@ def confusion_counts(labels: Floats, predictions: Floats) -> Counts:
 
 
 def row_shares(counts: Counts) -> NDArray[np.float64]:
-    """Return counts as shares of their true class; 0 in a class without clips."""
+    """Return counts [7, 7] as shares of their true class; 0 in a class without clips."""
     shares: NDArray[np.float64] = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return shares
 

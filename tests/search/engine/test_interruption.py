@@ -21,7 +21,7 @@ def test_the_first_signal_brings_it_to_rest_and_the_second_ends_it(
     try:
         with interruptible(lambda: rests.append("rest")):
             signal.raise_signal(number)
-            assert "coming to rest; once more ends it at once" in capsys.readouterr().err
+            assert "stopping safely; Ctrl-C again stops at once" in capsys.readouterr().err
             with pytest.raises(SystemExit) as left:
                 signal.raise_signal(number)
     finally:

@@ -68,7 +68,7 @@ VIEW_AT_40_COLUMNS = [
     "14:02:20   trial 3 failed: CUDA out o...",
 ]
 
-COMING_TO_REST = ["", "coming to rest; once more ends it at once"]
+STOPPING = ["", "stopping safely; Ctrl-C again stops at once"]
 
 FIRST_LINE = "study mosi-1: 20 trials, 2 at once"
 
@@ -281,7 +281,7 @@ def test_an_interrupted_search_leaves_the_terminal_well(terminal: PseudoTerminal
     terminal.until_screen(
         [
             FIRST_LINE,
-            *COMING_TO_REST,
+            *STOPPING,
             "4 of 20 trials done   2 unfinished   2 complete   1 pruned   1 failed",
             "best validation MAE 0.800   trial 2   since 14:02 (20s ago)",
             "6.0 epochs/min   took 2m",
@@ -297,7 +297,7 @@ def test_a_search_that_is_ended_at_once_leaves_the_terminal_well(
     terminal.run(FOUR_TRIALS + INTERRUPTIBLE.format(then="while True: Event().wait(0.01)"))
     terminal.until_screen([FIRST_LINE, *INTERRUPTIBLE_VIEW])
     terminal.press(b"\x03")
-    screen = [FIRST_LINE, *COMING_TO_REST, *INTERRUPTIBLE_VIEW]
+    screen = [FIRST_LINE, *STOPPING, *INTERRUPTIBLE_VIEW]
     terminal.until_screen(screen)
     terminal.press(b"\x03")
     assert terminal.wait() == 130
