@@ -23,7 +23,7 @@ from search.engine.trainable import Workplace
 from search.promotion.decision import Decision, against, decide
 from search.promotion.final_figures import draw_final
 from search.promotion.finals import Finals, refitted
-from search.promotion.plan import PromotionFolder, PromotionPlan, RegisteredBefore
+from search.promotion.plan import PromotionFolder, PromotionPlan
 from search.promotion.race import Race
 from search.promotion.test_split import OnTest, read_test_split
 from search.seeded.comparison import Comparison
@@ -191,14 +191,10 @@ class Promotion:
                     name=f"champion (version {champion.version})",
                     params={},
                     config=champion.config,
-                    max_epochs=self._epochs_of(champion),
+                    max_epochs=max(self.plan.max_epochs, champion.max_epochs or 0),
                 )
             )
         return chosen
-
-    def _epochs_of(self, champion: RegisteredBefore) -> int:
-        """Return the limit of epochs for the champion: this study's, or its own if that is more."""
-        return max(self.plan.max_epochs, champion.max_epochs or 0)
 
     def _champion_among(self, entrants: Sequence[Entrant]) -> Entrant | None:
         """Return who has the configuration of the registered champion, and stands for it."""
@@ -209,7 +205,7 @@ class Promotion:
             (
                 each
                 for each in entrants
-                if each.config == champion.config and each.max_epochs >= self._epochs_of(champion)
+                if each.config == champion.config and each.max_epochs >= (champion.max_epochs or 0)
             ),
             None,
         )

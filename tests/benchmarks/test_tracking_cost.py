@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.tracking_cost import TrackingCost
 
-SMALL = ("--pairs", "1", "--epochs", "10", "--trials", "3", "--stock-trials", "1")
+SMALL = ("--pairs", "1", "--epochs", "7", "--trials", "3", "--stock-trials", "1")
 
 pytestmark = pytest.mark.slow
 

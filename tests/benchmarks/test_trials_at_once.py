@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.trials_at_once import Throughput, TrialsAtOnce, median
 
-LITTLE = ("--clips", "64", "--epochs", "12", "--rounds", "1")
+LITTLE = ("--clips", "64", "--epochs", "6", "--rounds", "1")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -25,7 +25,7 @@ from tests.support.postgres import postgres_binaries
 from tests.support.small_models import SMALL_VALUES
 
 INSIDE = "--inside"
-STUDY, TRIALS, EPOCHS = "rehearsal", 24, 4
+STUDY, TRIALS, EPOCHS = "rehearsal", 16, 4
 NODES = ("ray-worker-1", "ray-worker-2")
 LOST = NODES[1]
 WAITS, GOES_ON = "waits for it", "the study's database answers again"

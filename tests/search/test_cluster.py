@@ -22,7 +22,7 @@ from tests.support.searches import Search, wait_until
 pytestmark = pytest.mark.slow
 
 SECONDS = 900
-EPOCHS = 250
+EPOCHS = 150
 LONG = ("--max-epochs", EPOCHS, "--set", f"patience={EPOCHS}")
 
 

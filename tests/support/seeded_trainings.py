@@ -57,6 +57,14 @@ def ended_training(
     )
 
 
+def leave_state(
+    checkpoints: Checkpoints, number: int, best_predictions: NDArray[np.float32], epochs: int = 1
+) -> None:
+    """Leave what is read of the state of a training with one seed, after some epochs."""
+    replicate = {"best_predictions": torch.from_numpy(best_predictions)}
+    checkpoints.write(number, {"history": list(range(epochs)), "replicates": [replicate]})
+
+
 class MadeUpTrainings:
     """The folders of trainings, and how they go."""
 
@@ -66,10 +74,7 @@ class MadeUpTrainings:
 
     def leave(self, number: int, seed: int, mae: float, epochs: int = 1) -> None:
         """Leave the state of a training after some epochs, with what its best weights predict."""
-        best = torch.from_numpy(predictions(number, seed, mae))
-        replicate = {"best_predictions": best}
-        state = {"history": list(range(epochs)), "replicates": [replicate]}
-        self.checkpoints.write(number, state)
+        leave_state(self.checkpoints, number, predictions(number, seed, mae), epochs)
 
     def finish(self, source: SeededTrainings, number: int, mae: float) -> None:
         """Report an epoch of a training that was handed out, and end it as complete."""

@@ -23,6 +23,7 @@ from search.seeded.seeded_trainings import SeededTrainings
 from search.trial.checkpoints import Checkpoints
 from search.trial.plan import TrialPlan
 from search.trial.seeds import ABLATION_SEEDS, ablation_seed
+from tests.support.seeded_trainings import leave_state
 from tracking.records import Outcome, TrialState
 
 CLIPS = 60
@@ -83,7 +84,7 @@ class Ablated:
             if training.name in failing or row in failing:
                 outcome = Outcome(state=TrialState.FAILED, reason=REASON)
             predictions = predicted(row, training.seeds[0])
-            self.checkpoints.write_predictions(training.number, predictions[None])
+            leave_state(self.checkpoints, training.number, predictions)
             mae = float(np.abs(predictions - LABELS).mean())
             trainings.report(training.number, self.record(1, mae, mae))
             trainings.end(training.number, outcome)
