@@ -88,6 +88,15 @@ def test_losers_and_failures_are_named_with_their_reasons() -> None:
     )
 
 
+def test_what_befell_a_training_is_told_last() -> None:
+    note = "trial 12, seed 1: it went on with batches of 8"
+    told = remarks(PROMOTIONS["clear"].model_copy(update={"notes": [note]}))
+    assert told == [
+        *remarks(PROMOTIONS["clear"]),
+        "Trial 12, seed 1: it went on with batches of 8.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("clearly", "on_test", "said"),
     [
