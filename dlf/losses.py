@@ -105,7 +105,7 @@ def _task_loss(
 def mean_squared_error(estimates: Sequences, targets: Sequences) -> Tensor:
     """Return squared errors, averaged over channels, valid steps and clips, summed over modalities.
 
-    It is the reconstruction loss L_r, and the specific loss L_s. Values are [B, T, C].
+    It is the reconstruction loss L_r, and the specific loss L_s. Values are [N, B, T, width].
     """
     costs = [
         (estimate.values - target.values).square().mean(dim=-1)
@@ -117,7 +117,7 @@ def mean_squared_error(estimates: Sequences, targets: Sequences) -> Tensor:
 def orthogonality_loss(specific: Sequences, shared: Sequences, row_width: int | None) -> Tensor:
     """Return L_o, the mean positive cosine of specific and shared features, summed over modalities.
 
-    Values are [B, T, C]; there is one cosine per valid step, or one per `row_width` channels of it.
+    Values are [N, B, T, width]; one cosine per valid step, or one per `row_width` channels of it.
     """
     costs = []
     for own, common in zip(specific, shared, strict=True):

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from dlf.config import Value
+from tracking.report.verdict import mostly_luck
 
 
 class Result(BaseModel):
@@ -71,9 +72,8 @@ class SearchResult(Result):
         if report is not None:
             lines.append(f"read the report:     {report}")
         if self.best is not None:
-            seeds = "One seed" if replicates == 1 else f"The mean of {replicates} seeds"
             lines += [
                 f"promote the best:    {promote_command}",
-                f"{seeds} on one validation split is mostly luck: promotion takes fresh seeds.",
+                f"{mostly_luck(replicates)}: promotion takes fresh seeds.",
             ]
         return "\n".join(lines)

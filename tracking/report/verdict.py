@@ -40,11 +40,16 @@ def caution(study: StudyReport) -> str:
     """Return what keeps a reader from taking the verdict for more than it is."""
     if study.best is None:
         return ""
-    seeds = "One seed" if study.replicates == 1 else f"The mean of {study.replicates} seeds"
     return (
-        f"{seeds} on one validation split is mostly luck, the more so for the lowest of many: "
-        "promotion trains the best ones and the paper's configuration on fresh seeds, and decides."
+        f"{mostly_luck(study.replicates)}, the more so for the lowest of many: promotion trains "
+        "the best ones and the paper's configuration on fresh seeds, and decides."
     )
+
+
+def mostly_luck(replicates: int) -> str:
+    """Return the clause that says what the value of a trial of so many seeds is."""
+    seeds = "One seed" if replicates == 1 else f"The mean of {replicates} seeds"
+    return f"{seeds} on one validation split is mostly luck"
 
 
 def states_in_words(study: StudyReport) -> list[str]:
